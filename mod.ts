@@ -85,7 +85,7 @@ export function parseOptions<Value extends string, Flag extends string>(
   args: readonly string[],
   takes: Readonly<Record<Value, string>>,
   flags: readonly Flag[],
-  letters: Readonly<Record<string, Value | Flag>>,
+  letters: Readonly<Record<string, NoInfer<Value | Flag>>>,
 ): Record<Value, string[]> & Record<Flag, boolean> & { _: string[] } {
   const usage = (text: string) => new TrioError(EXIT.usage, text);
   const options: string[] = [], others: string[] = [], rest = [...args];
