@@ -44,10 +44,7 @@ export async function* readUntilEof(
  *
  * @throws {RangeError} if that is more than `limit` bytes.
  */
-export function readAll(
-  source: Pick<Deno.Conn, "read">,
-  limit: number,
-): Promise<Uint8Array> {
+export function readAll(source: Pick<Deno.Conn, "read">, limit: number): Promise<Uint8Array> {
   return toBytes(
     ReadableStream.from(readUntilEof(source))
       .pipeThrough(new LimitedBytesTransformStream(limit, { error: true })),
@@ -55,10 +52,7 @@ export function readAll(
 }
 
 /** Writes all of `bytes`: one write of a socket may take only some of them. */
-export async function writeAll(
-  sink: Pick<Deno.Conn, "write">,
-  bytes: Uint8Array,
-): Promise<void> {
+export async function writeAll(sink: Pick<Deno.Conn, "write">, bytes: Uint8Array): Promise<void> {
   for (let n = 0; n < bytes.length;) n += await sink.write(bytes.subarray(n));
 }
 
@@ -115,22 +109,34 @@ export function parseOptions<Value extends string, Flag extends string>(
 }
 
 /**
+ * Reads `text`, the value of `--name`, as a number from `min` to `max`.
+ *
+ * @throws {TrioError} 2 if it is none.
+ */
+export function parseNumber(
+  name: string,
+  text: string,
+  min: number,
+  max: number,
+  whole: boolean = true,
+): number {
+  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
+  if (value >= min && value <= max && (!whole || value % 1 === 0)) return value;
+  const what = `a ${whole ? "whole " : ""}number from ${min} to ${max}`;
+  throw new TrioError(EXIT.usage, `--${name} takes ${what}, not "${text}"`);
+}
+
+/**
  * Says on stderr, in one printable line, what failed; returns the exit code.
  * For a missing permission, `command` gives what `deno run` needs to grant it.
  */
-export function report(
-  script: string,
-  error: unknown,
-  command: () => string[],
-): number {
+export function report(script: string, error: unknown, command: () => string[]): number {
   let message = error instanceof Error ? error.message : String(error);
   let code = error instanceof TrioError ? error.code : EXIT.unexpected;
   if (error instanceof Deno.errors.NotCapable) {
     const access = message.match(/^Requires (.*), run again/s)?.[1] ?? message;
     const words = command().map((word) =>
-      /^[\w%+,./:=@-]+$/.test(word)
-        ? word
-        : `'${word.replaceAll("'", `'\\''`)}'`
+      /^[\w%+,./:=@-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
     );
     message = `${access} is not granted (run: deno run ${words.join(" ")})`;
     code = EXIT.permission;

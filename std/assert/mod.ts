@@ -14,12 +14,10 @@ import { assertThrows as assertThrowsUntyped } from "npm:deno-std@1.4.0/assert/t
 type ErrorClass<E> = abstract new (...args: any[]) => E;
 
 /** Fails unless `expr` is truthy. */
-export const assert: (expr: unknown, msg?: string) => asserts expr =
-  assertUntyped;
+export const assert: (expr: unknown, msg?: string) => asserts expr = assertUntyped;
 
 /** Fails unless both are deeply equal. */
-export const assertEquals: <T>(actual: T, expected: T, msg?: string) => void =
-  assertEqualsUntyped;
+export const assertEquals: <T>(actual: T, expected: T, msg?: string) => void = assertEqualsUntyped;
 
 /** Fails unless `expected` matches `actual`. */
 export const assertMatch: (
