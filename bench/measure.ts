@@ -1,0 +1,267 @@
+/**
+ * Runs programs and says what they took: time, CPU and memory of a command,
+ * and what many runs come to.
+ *
+ * @module
+ */
+
+/** The project's folder, with a slash at its end. */
+export const ROOT = new URL("../", import.meta.url).pathname;
+
+/** What one run of a command took. */
+export interface Used {
+  /** Seconds from start to end. */
+  wall: number;
+  /** Seconds of CPU, user and system, all its threads. */
+  cpu: number;
+  /** Bytes of memory, the most resident at once. */
+  memory: number;
+}
+
+/** What many measurements come to. */
+export interface Stats {
+  /** The middle one. */
+  median: number;
+  /** The least one. */
+  min: number;
+  /** The greatest one. */
+  max: number;
+}
+
+/** What all parts of the benchmark need. */
+export interface Bench {
+  /** Whether it is to take a minute at most. */
+  quick: boolean;
+  /** A folder for files, in memory where possible. */
+  folder: string;
+  /** Programs found on this machine: a path for each name. */
+  programs: Map<string, string>;
+  /** Programs that were looked for and are not here. */
+  missing: Set<string>;
+  /** What went wrong: wrong bytes, commands that failed. */
+  failures: string[];
+}
+
+/** What one part of the benchmark found. */
+export interface Section {
+  title: string;
+  /** Paragraphs that say what is measured and how. */
+  notes: string[];
+  tables: Table[];
+  chart: Chart;
+  targets: Target[];
+}
+
+/** A table; the first column is text, the others are numbers. */
+export interface Table {
+  title: string;
+  columns: string[];
+  rows: string[][];
+  /** The commands that were run, one a line. */
+  commands?: string[];
+}
+
+/** Bars in groups, longer for more. */
+export interface Chart {
+  /** The file's name in docs/. */
+  file: string;
+  title: string;
+  groups: { label: string; bars: Bar[] }[];
+}
+
+/** A bar of a chart. */
+export interface Bar extends Stats {
+  label: string;
+  /** What is written beside it. */
+  value: string;
+}
+
+/** A number that is to be reached. */
+export interface Target {
+  what: string;
+  /** What the number is, such as `of curl`. */
+  unit: string;
+  /** The greatest or the least value that meets the target. */
+  limit: ["at most" | "at least", number];
+  /** What was measured, if it could be. */
+  value: number | undefined;
+}
+
+/** The median, the least and the greatest of `values`. */
+export function stats(values: readonly number[]): Stats {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = sorted.length / 2;
+  const middle = sorted.slice(Math.ceil(half) - 1, Math.floor(half) + 1);
+  return {
+    median: middle.reduce((sum, value) => sum + value, 0) / middle.length,
+    min: sorted[0]!,
+    max: sorted.at(-1)!,
+  };
+}
+
+/** Whether the target's value is on the right side of its limit. */
+export function met({ limit: [side, limit], value = NaN }: Target): boolean {
+  return side === "at most" ? value <= limit : value >= limit;
+}
+
+/**
+ * Runs each of `peers` in turn, A B C A B C, so that a change of the machine's
+ * mood meets all of them. The first round warms up and does not count. A peer
+ * that fails is noted in `failures` and not run again.
+ */
+export async function interleave<Peer, Result>(
+  bench: Bench,
+  rounds: number,
+  peers: Readonly<Record<string, Peer>>,
+  run: (peer: Peer) => Promise<Result>,
+): Promise<Map<string, Result[]>> {
+  const results = new Map<string, Result[]>();
+  for (const name of Object.keys(peers)) results.set(name, []);
+  for (let round = 0; round <= rounds; round++) {
+    for (const [name, list] of results) {
+      try {
+        const result = await run(peers[name]!);
+        if (round) list.push(result);
+      } catch (error) {
+        bench.failures.push(`${name}: ${(error as Error).message}`);
+        results.delete(name);
+      }
+    }
+  }
+  return results;
+}
+
+/** Those of `commands` whose program was found, with its path. */
+export function available(
+  { programs }: Bench,
+  commands: Record<string, string[]>,
+): Record<string, string[]> {
+  return Object.fromEntries(
+    Object.entries(commands).flatMap(([name, [program, ...args]]) => {
+      const path = program!.startsWith("/") ? program : programs.get(program!);
+      return path ? [[name, [path, ...args]]] : [];
+    }),
+  );
+}
+
+/** Finds programs on this machine, and notes those that are missing. */
+export async function find(bench: Bench, names: string[]): Promise<void> {
+  const folders = [...(Deno.env.get("PATH") ?? "").split(":"), "/usr/sbin"];
+  for (const name of names) {
+    const paths = folders.map((folder) => `${folder}/${name}`);
+    const path = paths.find((path) => {
+      try {
+        return Deno.statSync(path).isFile;
+      } catch {
+        return false;
+      }
+    });
+    if (path) bench.programs.set(name, path);
+    else bench.missing.add(name);
+  }
+  // `python3` may be a script that starts the real one, and slow at it.
+  const python = bench.programs.get("python3");
+  if (python) {
+    const script = "import sys; print(sys.executable)";
+    bench.programs.set(
+      "python3",
+      (await output(python, ["-c", script])).trim(),
+    );
+  }
+}
+
+/** Runs a command and gives its standard output; fails if it fails. */
+export async function output(
+  command: string,
+  args: string[],
+  env: Record<string, string> = {},
+): Promise<string> {
+  const { success, stdout, stderr } = await new Deno.Command(command, {
+    args,
+    cwd: ROOT,
+    env: { NO_COLOR: "1", ...env },
+    stdin: "null",
+  }).output();
+  const [said, errors] = [stdout, stderr].map((b) => new TextDecoder().decode(b));
+  if (!success) {
+    throw new Error(
+      `${[command, ...args].join(" ")} failed: ${errors!.trim()}`,
+    );
+  }
+  return said!;
+}
+
+const compiled = new Map<string, string>();
+
+/** Compiles a C program of this folder; gives its path. */
+export async function compile(bench: Bench, name: string): Promise<string> {
+  let path = compiled.get(name);
+  if (!path) {
+    path = `${bench.folder}/${name.replaceAll("/", "-")}`;
+    await output("cc", ["-O2", "-o", path, `${ROOT}bench/${name}.c`]);
+    compiled.set(name, path);
+  }
+  return path;
+}
+
+/** Runs a command to its end and says what it took. */
+export async function measure(
+  bench: Bench,
+  command: string[],
+): Promise<Used> {
+  const said = await output(await compile(bench, "run"), command);
+  const [wall, cpu, memory] = said.split(" ").map(Number);
+  return { wall: wall!, cpu: cpu!, memory: memory! };
+}
+
+/** A server that runs beside the benchmark; disposing of it ends it. */
+export class Server implements AsyncDisposable {
+  #child: Deno.ChildProcess;
+  #port: Promise<number>;
+
+  /** Starts a server that says `127.0.0.1:PORT` on standard output or error. */
+  constructor([program, ...args]: string[], env: Record<string, string> = {}) {
+    this.#child = new Deno.Command(program!, {
+      args,
+      cwd: ROOT,
+      env: { NO_COLOR: "1", ...env },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    let said = "";
+    const listen = async (stream: ReadableStream<Uint8Array<ArrayBuffer>>) => {
+      for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+        if (said.length < 4096) said += text;
+        const port = said.match(/127\.0\.0\.1:(\d+)\b/)?.[1];
+        if (port) resolve(Number(port));
+      }
+    };
+    Promise.all([listen(this.#child.stdout), listen(this.#child.stderr)])
+      .then(() => reject(new Error(`the server ended: ${said.trim()}`)));
+    promise.catch(() => {}); // nobody may ask for the port
+    this.#port = promise;
+  }
+
+  /** Waits until it listens; gives the port. */
+  get port(): Promise<number> {
+    return this.#port;
+  }
+
+  /** Bytes of memory resident now. */
+  get memory(): number {
+    const status = Deno.readTextFileSync(`/proc/${this.#child.pid}/status`);
+    return Number(status.match(/VmRSS:\s*(\d+)/)![1]) * 1024;
+  }
+
+  /** Ends it and waits for its end. */
+  async [Symbol.asyncDispose]() {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // it has ended
+    }
+    await this.#child.status;
+  }
+}
