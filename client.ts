@@ -1,10 +1,12 @@
 /**
- * A greeting client: it reads `Welcome!`, sends names, and checks that the
- * server answers each with `Hello, NAME!`, byte for byte.
+ * A greeting client and TCP probe: it reads `Welcome!`, sends names, and
+ * checks that each is answered with `Hello, NAME!`, byte for byte, however TCP
+ * splits or joins it.
  *
  * ```sh
  * deno run --allow-net=127.0.0.1:9999 client.ts
  * deno run --allow-net=127.0.0.1:9999 client.ts --lines Michael 小明
+ * deno run --allow-net=127.0.0.1:9999 client.ts --wait 30 --quiet
  * deno run --allow-net=127.0.0.1:9999 client.ts --ping --count 10
  * deno run client.ts --help
  * ```
@@ -14,6 +16,7 @@
 import { TextLineStream } from "@std/streams/text-line-stream";
 import {
   EXIT,
+  parseNumber,
   parseOptions,
   printable,
   readUntilEof,
@@ -29,15 +32,15 @@ export interface ConnectOptions {
   hostname?: string;
   /** The server's port; else 9999. */
   port?: number;
-  /** Whether a newline ends each name and reply; else they have no mark. */
+  /** Whether a newline ends each name and each reply; else nothing does. */
   lines?: boolean;
   /** Seconds for the connection, and for each reply; else 10. */
   timeout?: number;
   /** Whether to use TLS. */
   tls?: boolean;
-  /** Certificates to trust besides the usual ones, as PEM. */
+  /** PEM certificates to trust besides the usual ones, when using TLS. */
   caCerts?: string[];
-  /** Ends the connection, and what waits for it, with the signal's reason. */
+  /** Closes the connection; what waits for it fails with the signal's reason. */
   signal?: AbortSignal;
 }
 
@@ -45,278 +48,691 @@ export interface ConnectOptions {
 export interface Greeter extends AsyncDisposable {
   /** What the server said first. */
   readonly welcome: string;
-  /** Aborts when the connection ends; its reason says why. */
+  /** Aborts as soon as the connection ends; its reason says why. */
   readonly signal: AbortSignal;
   /**
    * Sends `name` and returns the reply. Calls queue: a name is sent when the
    * reply before it is complete.
    *
-   * @throws {TrioError} 2 if `name` cannot be sent, 1 if another reply comes,
-   * 28 if it does not come in time, 56 if the connection breaks.
+   * @throws {TrioError} 2 if `name` cannot be sent (the connection goes on);
+   * 1 if anything but the right reply comes, 28 if it does not come in time,
+   * 56 if the connection breaks.
    */
   greet(name: string): Promise<string>;
   /**
-   * Sends `exit` after the last reply and waits until the server closes.
+   * Sends `exit` after the last reply, and waits until the server closes.
    *
-   * @throws {TrioError} as `greet` does.
+   * @throws {TrioError} 1, 28 or 56, as {@linkcode Greeter.greet}.
    */
   exit(): Promise<void>;
 }
 
-const encoder = new TextEncoder();
-const WELCOME = encoder.encode("Welcome!");
+/** What the times of some replies come to; in milliseconds, NaN without any. */
+export interface Statistics {
+  /** The shortest. */
+  min: number;
+  /** The mean. */
+  avg: number;
+  /** The longest. */
+  max: number;
+  /** The standard deviation of these times. */
+  stddev: number;
+  /** The median: half of the replies took no longer. */
+  p50: number;
+  /** 99 of 100 replies took no longer. */
+  p99: number;
+}
 
-/** Sends and expects, in turn, on a connection. */
-export async function connect(options: ConnectOptions = {}): Promise<Greeter> {
-  const { lines = false, timeout = 10, signal } = options;
-  const where = address(options);
-  signal?.throwIfAborted();
-  const ended = new AbortController();
-  const conn = await open(options, where, timeout);
-  ended.signal.addEventListener("abort", () => conn.close());
-  signal?.addEventListener("abort", () => ended.abort(signal.reason), {
-    signal: ended.signal,
-  });
+const text = new TextEncoder();
+const WELCOME = text.encode("Welcome!");
+const HELLO = text.encode("Hello, ");
+const NOTHING = new Uint8Array();
 
-  // One read is always under way, so that a lost server is noticed at once.
-  const buffer = new Uint8Array(64 * 1024);
-  let leaving = false, rest = new Uint8Array();
-  let ahead = read(new TrioError(EXIT.empty, `${where} closed without a word`));
-  function read(gone: TrioError): Promise<Uint8Array<ArrayBuffer> | null> {
-    const result = conn.read(buffer).then((n) => {
-      if (n !== null) return buffer.slice(0, n);
-      if (!leaving) throw gone;
-      return null;
-    }).catch((error) => {
-      ended.abort(broken(error, where));
-      throw ended.signal.reason;
-    });
-    result.catch(() => {}); // the signal says it to those who do not wait
-    return result;
+/**
+ * Compares what a server says, in whatever pieces it comes, with what it has
+ * to say. Of what came it keeps the last piece at most.
+ *
+ * @example
+ * ```ts
+ * import { assert } from "@std/assert";
+ *
+ * const text = new TextEncoder(), replies = new Replies("localhost:9999");
+ * replies.take(text.encode("Welcome!Hello, A"));
+ * replies.begin();
+ * replies.expect("Hello, Ada!");
+ * assert(!replies.complete);
+ * replies.take(text.encode("da!"));
+ * assert(replies.complete);
+ * ```
+ */
+export class Replies {
+  #due: Uint8Array = WELCOME;
+  #got = 0; // bytes of what is due
+  #rest: Uint8Array = NOTHING; // what came after that
+  #over = false;
+
+  /** The welcome is due first; errors name `where` the server is. */
+  constructor(readonly where: string) {}
+
+  /** Whether all that is due has come. */
+  get complete(): boolean {
+    return this.#got === this.#due.length;
   }
 
-  async function receive(expected: Uint8Array): Promise<void> {
-    for (let got = 0; got < expected.length;) {
-      if (rest.length === 0) {
-        rest = await ahead ?? rest;
-        ahead = read(
-          new TrioError(EXIT.broken, `${where} closed the connection`),
-        );
-      }
-      const n = Math.min(rest.length, expected.length - got);
-      const wrong = rest.subarray(0, n).findIndex((b, i) =>
-        b !== expected[got + i]
-      );
-      if (wrong >= 0) throw unexpected(rest, where, expected, got);
-      got += n;
-      rest = rest.subarray(n);
+  /** Whether not even the beginning of the welcome has come. */
+  get silent(): boolean {
+    return this.#due === WELCOME && this.#got === 0;
+  }
+
+  /** Whether nothing is due any more. */
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /**
+   * Takes what came while something was due.
+   *
+   * @throws {TrioError} 1 if that is wrong, as the methods below.
+   */
+  take(bytes: Uint8Array): void {
+    this.#rest = bytes;
+    this.#compare();
+  }
+
+  /** Turns to the next reply: `Hello, ` is due, whatever the name will be. */
+  begin(): void {
+    this.#due = HELLO;
+    this.#got = 0;
+    this.#compare();
+  }
+
+  /** Makes all of the reply due, now that the name is known. */
+  expect(reply: string): void {
+    this.#due = text.encode(reply);
+    this.#compare();
+  }
+
+  /** Makes nothing due any more. */
+  end(): void {
+    this.#over = true;
+    this.#compare();
+  }
+
+  #compare(): void {
+    const due = this.#over ? NOTHING : this.#due;
+    const part = this.#rest.subarray(0, this.#due.length - this.#got);
+    const wrong = this.#over
+      ? this.#got + this.#rest.length > 0
+      : part.some((byte, i) => byte !== due[this.#got + i]);
+    if (wrong) {
+      const came = [...this.#due.subarray(0, this.#got), ...this.#rest];
+      const what = difference(new Uint8Array(came), due);
+      const message = `unexpected reply from ${this.where}: ${what}`;
+      throw new TrioError(EXIT.unexpected, message);
     }
+    this.#got += part.length;
+    this.#rest = this.#rest.subarray(part.length);
+  }
+}
+
+/** Says what came instead of what was due, and what may help. */
+function difference(came: Uint8Array, due: Uint8Array): string {
+  const decoder = new TextDecoder();
+  const is = decoder.decode(came), should = decoder.decode(due);
+  let at = 0;
+  while (at < is.length && is[at] === should[at]) at++;
+  const from = at > 30 ? at - 15 : 0; // shows where a long reply goes wrong
+  const wanted = should ? quote(should, from) : "the end";
+  const hint = due === WELCOME
+    ? " (is this a greeting server?)"
+    : is[at] === "!" && at > HELLO.length
+    ? " (only a part of the name was answered: try --lines on both sides)"
+    : is[at] === "\n" && should[at] === "!"
+    ? " (the server does not know lines: try without --lines)"
+    : "";
+  return `${quote(is, from)} instead of ${wanted}${hint}`;
+}
+
+/** Quotes `text` from `from` on, printable and short enough for a line. */
+function quote(text: string, from = 0): string {
+  const end = from + 40;
+  const shown = printable(text.slice(from, end));
+  return `"${from ? "…" : ""}${shown}${text.length > end ? "…" : ""}"`;
+}
+
+/**
+ * Summarizes times in milliseconds; percentiles are of the nearest rank.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * const { avg, p50, p99 } = statistics([4, 1, 2, 9]);
+ * assertEquals([avg, p50, p99], [4, 2, 9]);
+ * ```
+ */
+export function statistics(times: readonly number[]): Statistics {
+  const sorted = Float64Array.from(times).sort();
+  const rank = (share: number) => sorted[Math.ceil(share * sorted.length) - 1] ?? NaN;
+  const mean = (values: Float64Array) =>
+    values.reduce((sum, value) => sum + value, 0) / values.length;
+  const avg = mean(sorted);
+  return {
+    min: sorted[0] ?? NaN,
+    avg: microseconds(avg),
+    max: rank(1),
+    stddev: microseconds(Math.sqrt(mean(sorted.map((time) => (time - avg) ** 2)))),
+    p50: rank(0.5),
+    p99: rank(0.99),
+  };
+}
+
+/** Rounds milliseconds to microseconds: the clock knows no more. */
+function microseconds(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
+}
+
+/** Milliseconds since `start`. */
+function since(start: number): number {
+  return microseconds(performance.now() - start);
+}
+
+function checkName(name: string, lines: boolean): void {
+  if (/\n|\r$/.test(name)) {
+    throw usage(`${quote(name)} has a newline, where a name would end`);
+  }
+  if (!name && !lines) {
+    throw usage("an empty name cannot be sent (with --lines it can)");
+  }
+}
+
+function usage(message: string): TrioError {
+  return new TrioError(EXIT.usage, message);
+}
+
+function format(
+  { hostname, port }: { hostname: string; port: number },
+): string {
+  return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+}
+
+/**
+ * Connects to a greeting server and reads its welcome.
+ *
+ * @example
+ * ```ts
+ * import { serve } from "./server.ts";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = serve({ port: 0, delay: 0 });
+ * await using greeter = await connect({ port: server.addr.port });
+ * assertEquals(await greeter.greet("Ada"), "Hello, Ada!");
+ * await greeter.exit();
+ * ```
+ *
+ * @throws {TrioError} 2 if the host's name cannot be one, 6 if it is not
+ * resolved, 7 if there is no connection, 28 if that or the welcome takes too
+ * long, 35 or 60 if TLS fails, 52 if the server closes without a word, 56 if
+ * the connection breaks, 1 if anything but the welcome comes.
+ */
+export async function connect(options: ConnectOptions = {}): Promise<Greeter> {
+  const { port = 9999, lines = false, timeout = 10 } = options;
+  const hostname = (options.hostname ?? "127.0.0.1").replace(/^\[|\]$/g, "");
+  const where = format({ hostname, port });
+  const newline = lines ? "\n" : "";
+
+  // Whatever ends the connection aborts this signal, and only the first reason
+  // counts: the connection is closed, and all that waits for it fails.
+  const ended = new AbortController(), { signal } = ended;
+  options.signal?.throwIfAborted();
+  options.signal?.addEventListener(
+    "abort",
+    () => ended.abort(options.signal?.reason),
+    { signal },
+  );
+  function fail(error: unknown): never {
+    const known = error instanceof TrioError ||
+      error instanceof Deno.errors.NotCapable;
+    const broke = `the connection to ${where} broke`;
+    ended.abort(known ? error : failure(EXIT.broken, broke, error));
+    throw signal.reason;
   }
 
-  async function exchange(message: Uint8Array, reply: Uint8Array) {
-    ended.signal.throwIfAborted();
-    const timer = setTimeout(() =>
-      ended.abort(
-        new TrioError(
-          EXIT.timeout,
-          `no reply from ${where} within ${timeout} s (--timeout)`,
-        ),
-      ), timeout * 1000);
+  /** Does a `task` for which the server has to do its `duty` in time. */
+  async function within<T>(duty: string, task: () => Promise<T>): Promise<T> {
+    signal.throwIfAborted();
+    const late = `${where} did not ${duty} within ${timeout} s (see --timeout)`;
+    const timer = setTimeout(
+      () => ended.abort(new TrioError(EXIT.timeout, late)),
+      timeout * 1000,
+    );
     try {
-      await Promise.all([writeAll(conn, message), receive(reply)]);
-      if (leaving) {
-        rest = await ahead ?? rest;
-        if (rest.length) throw unexpected(rest, where, new Uint8Array(), 0);
-      }
+      return await task();
     } catch (error) {
-      ended.abort(broken(error, where));
-      throw ended.signal.reason;
+      return fail(error);
     } finally {
       clearTimeout(timer);
     }
   }
 
+  const conn = await within(
+    "accept the connection",
+    () => open({ hostname, port, signal }, options, where),
+  );
+  const replies = new Replies(where);
+  const buffer = new Uint8Array(64 * 1024);
+  async function receive(): Promise<void> {
+    while (!replies.complete) {
+      const n = await conn.read(buffer).catch(endOfTls);
+      if (n !== null) replies.take(buffer.subarray(0, n));
+      else if (replies.over) return;
+      else {
+        throw replies.silent
+          ? new TrioError(EXIT.empty, `${where} closed without a word`)
+          : new TrioError(EXIT.broken, `${where} closed the connection`);
+      }
+    }
+  }
+
+  // The next reply begins with `Hello, ` whatever the name is, so a read is
+  // always under way, and a server that goes away is noticed at once.
+  let reading: Promise<void>;
+  function listen() {
+    replies.begin();
+    reading = receive().catch(fail);
+    reading.catch(() => {}); // the signal tells those who do not wait
+  }
+  await within("say Welcome!", async () => {
+    await receive();
+    listen();
+  });
+
   let turn: Promise<unknown> = Promise.resolve();
-  function queue<T>(task: () => Promise<T>): Promise<T> {
-    const result = turn.then(task);
+  function inTurn(duty: string, task: () => Promise<void>): Promise<void> {
+    const result = turn.then(() => within(duty, task));
     turn = result.catch(() => {});
     return result;
   }
+  const closed = new TrioError(EXIT.broken, `the session with ${where} is over`);
 
-  const end = lines ? "\n" : "";
-  await exchange(new Uint8Array(), WELCOME);
   return {
     welcome: "Welcome!",
-    signal: ended.signal,
+    signal,
     async greet(name) {
       checkName(name, lines);
+      if (name === "exit") throw usage("exit gets no reply: call exit()");
       const reply = `Hello, ${name}!`;
-      await queue(() =>
-        exchange(encoder.encode(name + end), encoder.encode(reply + end))
-      );
+      await inTurn(`answer ${quote(name)}`, async () => {
+        replies.expect(reply + newline);
+        await Promise.all([
+          reading.then(receive),
+          writeAll(conn, text.encode(name + newline)),
+        ]);
+        listen();
+      });
       return reply;
     },
-    exit() {
-      return queue(async () => {
-        leaving = true;
-        await exchange(encoder.encode(`exit${end}`), new Uint8Array());
-        ended.abort(new TrioError(EXIT.usage, "the session has ended"));
-      });
-    },
+    exit: () =>
+      inTurn("close after exit", async () => {
+        replies.end();
+        await writeAll(conn, text.encode(`exit${newline}`));
+        await reading;
+        ended.abort(closed);
+      }),
     async [Symbol.asyncDispose]() {
-      ended.abort(new TrioError(EXIT.usage, "the session has ended"));
-      await ahead.catch(() => {});
+      ended.abort(closed);
+      await reading.catch(() => {});
     },
   };
 }
 
-function checkName(name: string, lines: boolean) {
-  if (/\n|\r$/.test(name)) {
-    throw new TrioError(EXIT.usage, "a name cannot have a newline");
-  }
-  if (!name && !lines) {
-    throw new TrioError(EXIT.usage, "an empty name needs --lines");
-  }
-}
-
-function address({ hostname = "127.0.0.1", port = 9999 }: ConnectOptions) {
-  return `${/^[^[].*:/.test(hostname) ? `[${hostname}]` : hostname}:${port}`;
-}
-
+/** Opens a connection that is closed when `signal` aborts. */
 async function open(
-  { hostname = "127.0.0.1", port = 9999, tls, caCerts, signal }: ConnectOptions,
+  { hostname, port, signal }: {
+    hostname: string;
+    port: number;
+    signal: AbortSignal;
+  },
+  { tls, caCerts = [] }: ConnectOptions,
   where: string,
-  timeout: number,
-): Promise<Deno.Conn> {
-  const limit = new AbortController();
-  let conn: Deno.Conn | undefined;
-  const timer = setTimeout(() =>
-    limit.abort(
-      new TrioError(
-        EXIT.timeout,
-        `cannot connect to ${where} within ${timeout} s (--timeout)`,
-      ),
-    ), timeout * 1000);
-  const either = AbortSignal.any([limit.signal, ...signal ? [signal] : []]);
-  try {
-    conn = await Deno.connect({ hostname, port, signal: either });
-    if (!tls && !caCerts) return conn;
-    throw new Error("TLS: to do");
-  } catch (error) {
-    either.throwIfAborted();
+): Promise<Pick<Deno.Conn, "read" | "write">> {
+  const tcp = await Deno.connect({ hostname, port, signal }).catch((error) => {
     if (error instanceof Deno.errors.NotCapable) throw error;
-    const { message } = error as Error;
-    const code = error instanceof URIError
-      ? EXIT.usage
-      : message.startsWith("failed to lookup")
-      ? EXIT.lookup
-      : EXIT.connect;
-    throw new TrioError(code, `cannot connect to ${where}: ${message}`);
+    if (error instanceof URIError) throw usage(`--hostname: ${error.message}`);
+    throw error.message.startsWith("failed to lookup")
+      ? failure(EXIT.lookup, `cannot resolve ${hostname}`, error)
+      : failure(EXIT.connect, `cannot connect to ${where}`, error);
+  });
+  tcp.setNoDelay();
+  if (!tls) return closedBy(signal, tcp);
+  try {
+    const trusted = { hostname, caCerts };
+    const conn = closedBy(signal, await Deno.startTls(tcp, trusted));
+    await conn.handshake();
+    return conn;
+  } catch (error) {
+    throw String(error).includes("certificate")
+      ? failure(EXIT.certificate, `certificate of ${where} not trusted`, error)
+      : failure(EXIT.tls, `TLS with ${where} failed`, error);
+  }
+}
+
+function closedBy<Conn extends Deno.Conn>(signal: AbortSignal, conn: Conn) {
+  if (signal.aborted) conn.close();
+  else signal.addEventListener("abort", () => conn.close());
+  return conn;
+}
+
+/** Takes a TLS connection that ends without close_notify for one that ends. */
+function endOfTls(error: unknown): null {
+  if (error instanceof Deno.errors.UnexpectedEof) return null;
+  throw error;
+}
+
+/** An error for what the system said, without its number and with advice. */
+function failure(code: number, what: string, cause: unknown): TrioError {
+  const why = (cause as Error).message
+    .replace(/^failed to lookup address information: /, "")
+    .replace(/ \(os error \d+\)$/, "");
+  const advice = {
+    [EXIT.lookup]: " (check --hostname)",
+    [EXIT.connect]: " (is the server running?)",
+    [EXIT.tls]: " (does the server speak TLS?)",
+    [EXIT.certificate]: " (--cacert FILE trusts those in FILE)",
+  }[code] ?? "";
+  return new TrioError(code, `${what}: ${why}${advice}`, { cause });
+}
+
+const HELP = `Usage: client.ts [OPTIONS] [NAME]...
+
+Greets a server as each NAME (Michael Tracy Sarah), checks each reply to the
+byte, and leaves. The NAME - stands for names from stdin, one a line.
+
+      --hostname HOST  the server's name or address (127.0.0.1)
+  -p, --port PORT      the server's port (9999)
+      --lines          end each name with a newline: right on any network
+  -i, --interactive    ask for names until exit or Ctrl+D
+      --wait S         try for S seconds to be welcomed; without NAME that is all
+      --timeout S      seconds for the connection, and for each reply (10)
+      --ping           greet again and again, and time it, until Ctrl+C
+        --count N      greet N times
+        --interval S   greet each S seconds (1)
+      --tls            use TLS
+      --cacert FILE    use TLS, and trust the certificates in FILE too
+      --json           show one JSON object a line
+  -q, --quiet          show neither welcome nor replies
+  -v, --verbose        say why --wait goes on
+  -h, --help           show this
+      --version        show the version`;
+
+/** Seconds that a timer can take: 2^31 - 1 ms, rounded down. */
+const LONGEST = 2_000_000;
+
+/** More greetings than anybody counts. */
+const ENDLESS = Number.MAX_SAFE_INTEGER;
+
+function parse(args: string[]) {
+  return parseOptions(
+    args,
+    {
+      hostname: "a name or address",
+      port: "a port",
+      wait: "seconds",
+      timeout: "seconds",
+      count: "a number",
+      interval: "seconds",
+      cacert: "a file of PEM certificates",
+    },
+    // deno-fmt-ignore
+    ["lines", "interactive", "ping", "tls", "json", "quiet", "verbose", "help", "version"],
+    { p: "port", i: "interactive", q: "quiet", v: "verbose", h: "help" },
+  );
+}
+
+/** Checks what a command line says, and fills in what it leaves out. */
+function settle({ _: names, ...given }: ReturnType<typeof parse>) {
+  type Numeric = "port" | "wait" | "timeout" | "count" | "interval";
+  const number = (name: Numeric, other: number, min: number, max: number, whole?: boolean) =>
+    parseNumber(name, given[name].at(-1) ?? String(other), min, max, whole);
+  const settings = {
+    ...given,
+    names,
+    hostname: given.hostname.at(-1) ?? "127.0.0.1",
+    port: number("port", 9999, 1, 65535),
+    wait: number("wait", 0, 0, LONGEST, false),
+    timeout: number("timeout", 10, 0.001, LONGEST, false),
+    count: number("count", ENDLESS, 1, ENDLESS),
+    interval: number("interval", 1, 0, LONGEST, false),
+    tls: given.tls || given.cacert.length > 0,
+  };
+  const { ping, interactive, wait, lines } = settings;
+  for (const name of names) checkName(name, lines);
+  if (ping && (interactive || names.includes("-") || names.includes("exit"))) {
+    throw usage("--ping takes its names as arguments, and exit is none");
+  }
+  if (!ping && given.count.length + given.interval.length > 0) {
+    throw usage("--count and --interval are for --ping");
+  }
+  if (interactive) names.push("-");
+  if (!names.length && (ping || !wait)) names.push("Michael", "Tracy", "Sarah");
+  return settings;
+}
+
+/** All that the functions below need to know. */
+interface Session extends ReturnType<typeof settle> {
+  caCerts: string[];
+  signal: AbortSignal;
+}
+
+/** Connects and shows the welcome. */
+async function enter(session: Session): Promise<Greeter> {
+  const greeter = await connect(session);
+  const { welcome } = greeter, server = format(session);
+  await show(session, welcome, { event: "welcome", server, welcome });
+  return greeter;
+}
+
+/** Milliseconds between two tries: soon for a person, rare for a machine. */
+const RETRY = 200;
+
+/** Enters; when that fails in a way that passes, tries again for `wait` s. */
+async function enterWithin(wait: number, session: Session): Promise<Greeter> {
+  let last = new TrioError(EXIT.timeout, `not greeted within ${wait} s`);
+  const total = new AbortController();
+  const timer = setTimeout(() => total.abort(last), wait * 1000);
+  const signal = AbortSignal.any([session.signal, total.signal]);
+  try {
+    for (;;) {
+      try {
+        return await enter({ ...session, signal });
+      } catch (error) {
+        signal.throwIfAborted();
+        last = oneOf(PASSING, error);
+      }
+      if (session.verbose) console.error(printable(`client: ${last.message}`));
+      await pause(RETRY, signal);
+      signal.throwIfAborted();
+    }
   } finally {
     clearTimeout(timer);
   }
 }
 
-function broken(error: unknown, where: string): unknown {
-  if (error instanceof TrioError) return error;
-  const { message } = error as Error;
-  return new TrioError(EXIT.broken, `connection to ${where} broke: ${message}`);
+/** Failures that pass when a server starts, or starts again. */
+const PASSING: readonly number[] = [
+  EXIT.lookup,
+  EXIT.connect,
+  EXIT.timeout,
+  EXIT.empty,
+  EXIT.broken,
+];
+
+/** Returns `error` if its code is one of `codes`, else throws it. */
+function oneOf(codes: readonly number[], error: unknown): TrioError {
+  if (error instanceof TrioError && codes.includes(error.code)) return error;
+  throw error;
 }
 
-function unexpected(
-  came: Uint8Array,
-  where: string,
-  expected: Uint8Array,
-  got: number,
-): TrioError {
-  const text = new TextDecoder();
-  const all = text.decode(expected.subarray(0, got)) + text.decode(came);
-  const shown = all.length > 50 ? `${all.slice(0, 50)}…` : all;
-  return new TrioError(
-    EXIT.unexpected,
-    `unexpected reply from ${where}: ${shown}`,
-  );
+/** Resolves after `milliseconds`, or as soon as `signal` aborts. */
+async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<unknown>();
+  const timer = setTimeout(resolve, milliseconds);
+  signal.addEventListener("abort", resolve);
+  await promise;
+  clearTimeout(timer);
+  signal.removeEventListener("abort", resolve);
 }
 
-const HELP = `client.ts [OPTIONS] [NAME]...`;
-
-function number(option: string, text: string, min: number, max: number) {
-  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
-  if (value >= min && value <= max) return value;
-  throw new TrioError(
-    EXIT.usage,
-    `${option} takes a number from ${min} to ${max}, not ${text}`,
-  );
-}
-
-function parse(args: string[]) {
-  return parseOptions(
-    args,
-    { hostname: "a name or address", port: "a port", timeout: "seconds" },
-    ["lines", "json", "quiet", "help", "version"],
-    { p: "port", q: "quiet", h: "help" },
-  );
-}
-
-async function print(text: string): Promise<void> {
-  await writeAll(Deno.stdout, encoder.encode(`${text}\n`));
-}
-
-async function* names(args: string[], signal: AbortSignal) {
-  for (const arg of args) {
-    if (arg !== "-") yield arg;
-    else {
-      yield* ReadableStream.from(readUntilEof(Deno.stdin))
-        .pipeThrough(
-          new TextDecoderStream() as TransformStream<Uint8Array, string>,
-        )
-        .pipeThrough(new TextLineStream(), { signal });
-    }
-  }
-}
-
-async function main(args: string[]): Promise<number> {
-  const { _: given, ...options } = parse(args);
-  if (options.help || options.version) {
-    await print(options.help ? HELP : VERSION);
-    return EXIT.ok;
-  }
-  const lines = options.lines;
-  if (!given.length) given.push("Michael", "Tracy", "Sarah");
-  for (const name of given) checkName(name, lines);
-  const interrupt = new AbortController();
-  Deno.addSignalListener(
-    "SIGINT",
-    () => interrupt.abort(new TrioError(EXIT.interrupted, "interrupted")),
-  );
-  await using greeter = await connect({
-    hostname: options.hostname.at(-1) ?? "127.0.0.1",
-    port: number("--port", options.port.at(-1) ?? "9999", 1, 65535),
-    timeout: number("--timeout", options.timeout.at(-1) ?? "10", 0.001, 1e6),
-    lines,
-    signal: interrupt.signal,
-  });
-  const show = (reply: string, json: unknown) =>
-    options.quiet
-      ? undefined
-      : print(options.json ? JSON.stringify(json) : printable(reply));
-  await show(greeter.welcome, { welcome: greeter.welcome });
-  for await (const name of names(given, greeter.signal)) {
+/** Greets as each name until `exit`, and leaves. */
+async function greetAll(greeter: Greeter, session: Session): Promise<number> {
+  for await (const name of allNames(session, greeter.signal)) {
     if (name === "exit") break;
     const start = performance.now();
     const reply = await greeter.greet(name);
-    await show(reply, { name, reply, ms: performance.now() - start });
+    const ms = since(start);
+    await show(session, reply, { event: "reply", name, reply, ms });
   }
   await greeter.exit();
   return EXIT.ok;
 }
 
+/** The names given, with those from stdin in the place of each `-`. */
+async function* allNames(session: Session, signal: AbortSignal) {
+  for (const name of session.names) {
+    if (name === "-") yield* namesFromStdin(session, signal);
+    else yield name;
+  }
+}
+
+/** The lines of stdin, asked for if interactive; throws when `signal` aborts. */
+async function* namesFromStdin(
+  { interactive, lines }: Session,
+  signal: AbortSignal,
+): AsyncGenerator<string> {
+  let asked = false;
+  async function ask() {
+    asked = interactive;
+    if (asked) await writeAll(Deno.stderr, text.encode("Name: "));
+  }
+  try {
+    await ask();
+    const input = ReadableStream.from(readUntilEof(Deno.stdin))
+      .pipeThrough(new TextDecoderStream("utf-8", { fatal: true }))
+      .pipeThrough(new TextLineStream(), { signal });
+    for await (const name of input) {
+      asked = false;
+      if (name || lines || !interactive) yield name;
+      await ask();
+    }
+  } catch (error) {
+    throw error instanceof TypeError ? usage("stdin is not UTF-8") : error;
+  } finally {
+    if (asked) console.error(); // ends the line of the prompt
+  }
+}
+
+/**
+ * Greets as the names in turn, and shows the times and a summary. Returns the
+ * exit code of the last loss: TCP loses nothing while all is well.
+ */
+async function ping(greeter: Greeter, session: Session): Promise<number> {
+  const { names, count, interval, signal } = session;
+  const times: number[] = [], begin = performance.now();
+  let code: number = EXIT.ok, sent = 0;
+  for (let due = begin; sent < count && !signal.aborted;) {
+    const name = names[sent % names.length] ?? "", seq = sent + 1;
+    try {
+      if (greeter.signal.aborted) greeter = await enter(session);
+      const start = performance.now();
+      const reply = await greeter.greet(name);
+      const ms = since(start);
+      times.push(ms);
+      const event = { event: "reply" as const, seq, name, reply, ms };
+      await show(session, `${reply} seq=${seq} time=${ms.toFixed(3)} ms`, event);
+    } catch (error) {
+      if (signal.aborted) break; // this one is neither answered nor lost
+      const lost = oneOf([...PASSING, EXIT.unexpected], error);
+      code = lost.code;
+      const event = { event: "lost" as const, seq, name, error: lost.message, code };
+      await show(session, `lost seq=${seq}: ${lost.message}`, event);
+    }
+    sent = seq;
+    const now = performance.now();
+    due = Math.max(due + interval * 1000, now);
+    if (due > now && sent < count) await pause(due - now, signal);
+  }
+  await summarize(times, sent, since(begin), session);
+  if (signal.aborted) return EXIT.interrupted;
+  if (!greeter.signal.aborted) await greeter.exit();
+  return code;
+}
+
+/** Shows what the greetings of a ping came to, as ping does. */
+async function summarize(times: number[], sent: number, ms: number, session: Session) {
+  const received = times.length, lost = sent - received, found = statistics(times);
+  const { min, avg, max, stddev, p50, p99 } = found;
+  const join = (times: number[]) => times.map((time) => time.toFixed(3)).join("/");
+  const lines = [
+    `\n--- ${format(session)} greeting statistics ---`,
+    `${sent} sent, ${received} received, ${lost} lost, time ${Math.round(ms)} ms`,
+  ];
+  if (received) {
+    lines.push(`min/avg/max/stddev = ${join([min, avg, max, stddev])} ms`);
+    lines.push(`p50/p99 = ${join([p50, p99])} ms`);
+  }
+  await show(session, lines.join("\n"), { event: "summary", sent, received, lost, ...found });
+}
+
+/** Prints a line, or the event it tells as JSON; when quiet, only a summary. */
+async function show(
+  { json, quiet }: Session,
+  line: string,
+  event: { event: "welcome" | "reply" | "lost" | "summary"; [more: string]: unknown },
+): Promise<void> {
+  if (quiet && event.event !== "summary") return;
+  await print(json ? JSON.stringify(event) : printable(line));
+}
+
+async function print(line: string): Promise<void> {
+  try {
+    await writeAll(Deno.stdout, text.encode(`${line}\n`));
+  } catch (error) {
+    throw failure(EXIT.write, "cannot write the output", error);
+  }
+}
+
+/** Reads a file of certificates. */
+function certificates(file: string): string {
+  try {
+    return Deno.readTextFileSync(file);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    throw failure(EXIT.usage, `cannot read --cacert ${file}`, error);
+  }
+}
+
+async function main(args: string[]): Promise<number> {
+  const given = parse(args);
+  if (given.help || given.version) {
+    await print(given.help ? HELP : VERSION);
+    return EXIT.ok;
+  }
+  const settings = settle(given);
+  const interrupt = new AbortController(), { signal } = interrupt;
+  const interrupted = new TrioError(EXIT.interrupted, "interrupted");
+  Deno.addSignalListener("SIGINT", () => interrupt.abort(interrupted));
+  const session = { ...settings, caCerts: settings.cacert.map(certificates), signal };
+  const greeter = await (settings.wait ? enterWithin(settings.wait, session) : enter(session));
+  return await (settings.ping ? ping : greetAll)(greeter, session);
+}
+
+/** What `deno run` needs to grant what the command line asks for. */
 function command(): string[] {
-  return ["--allow-net", "client.ts", ...Deno.args];
+  const settings = settle(parse(Deno.args));
+  const files = settings.cacert.map((file) => `--allow-read=${file}`);
+  return [`--allow-net=${format(settings)}`, ...files, "client.ts", ...Deno.args];
 }
 
 if (import.meta.main) {
-  Deno.exit(
-    await main(Deno.args).catch((error) => report("client", error, command)),
-  );
+  Deno.exit(await main(Deno.args).catch((error) => report("client", error, command)));
 }
