@@ -139,7 +139,9 @@ static double percentile(double part) {
 static void load(struct conn *conns, unsigned count, double seconds) {
   uint64_t begin = now(), second = 1000000000;
   for (unsigned i = 0; i < count; i++) start(&conns[i]);
-  while (welcomed < count && now() - begin < 10 * second) turn(100, 0);
+  while (welcomed < count && now() - begin < 10 * second) turn(100, 1);
+  for (unsigned i = 0; i < count; i++)
+    if (conns[i].got == 8) greet(&conns[i]);
   window = now() + seconds / 4 * second; // a quarter more to warm up
   uint64_t end = window + seconds * second;
   while (now() < window) turn(1, 0);
@@ -147,7 +149,7 @@ static void load(struct conn *conns, unsigned count, double seconds) {
   while (now() < end) turn(100, 0);
   used = cpu() - used;
   ending = 1; // every connection gets its reply and says exit
-  while (ended < welcomed && now() < end + 5 * second) turn(100, 0);
+  while (ended < count && now() < end + 5 * second) turn(100, 0);
   double total = 0, least = conns[0].count;
   unsigned served = 0;
   for (unsigned i = 0; i < count; i++) {

@@ -83,7 +83,7 @@ export function targetTable(targets: readonly Target[]): Table {
       const { what, unit, limit: [side, limit], value } = target;
       return [
         what,
-        `${side} ${limit} ${unit}`,
+        `${side} ${limit} ${unit}`.trimEnd(),
         value === undefined ? "not measured" : value.toFixed(2),
         value === undefined ? "" : met(target) ? "met" : "**missed**",
       ];
