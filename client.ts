@@ -48,6 +48,8 @@ export interface ConnectOptions {
 export interface Greeter extends AsyncDisposable {
   /** What the server said first. */
   readonly welcome: string;
+  /** Milliseconds from sending the last name to the end of its reply. */
+  readonly elapsed: number;
   /** Aborts as soon as the connection ends; its reason says why. */
   readonly signal: AbortSignal;
   /**
@@ -232,11 +234,6 @@ function microseconds(ms: number): number {
   return Math.round(ms * 1000) / 1000;
 }
 
-/** Milliseconds since `start`. */
-function since(start: number): number {
-  return microseconds(performance.now() - start);
-}
-
 function checkName(name: string, lines: boolean): void {
   if (/\n|\r$/.test(name)) {
     throw usage(`${quote(name)} has a newline, where a name would end`);
@@ -355,19 +352,23 @@ export async function connect(options: ConnectOptions = {}): Promise<Greeter> {
   }
   const closed = new TrioError(EXIT.broken, `the session with ${where} is over`);
 
+  let elapsed = NaN;
   return {
     welcome: "Welcome!",
     signal,
+    get elapsed() {
+      return elapsed;
+    },
     async greet(name) {
       checkName(name, lines);
       if (name === "exit") throw usage("exit gets no reply: call exit()");
       const reply = `Hello, ${name}!`;
       await inTurn(`answer ${quote(name)}`, async () => {
+        const message = text.encode(name + newline);
         replies.expect(reply + newline);
-        await Promise.all([
-          reading.then(receive),
-          writeAll(conn, text.encode(name + newline)),
-        ]);
+        const start = performance.now();
+        await Promise.all([writeAll(conn, message), reading.then(receive)]);
+        elapsed = performance.now() - start;
         listen();
       });
       return reply;
@@ -587,9 +588,8 @@ async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
 async function greetAll(greeter: Greeter, session: Session): Promise<number> {
   for await (const name of allNames(session, greeter.signal)) {
     if (name === "exit") break;
-    const start = performance.now();
     const reply = await greeter.greet(name);
-    const ms = since(start);
+    const ms = microseconds(greeter.elapsed);
     await show(session, reply, { event: "reply", name, reply, ms });
   }
   await greeter.exit();
@@ -643,9 +643,8 @@ async function ping(greeter: Greeter, session: Session): Promise<number> {
     const name = names[sent % names.length] ?? "", seq = sent + 1;
     try {
       if (greeter.signal.aborted) greeter = await enter(session);
-      const start = performance.now();
       const reply = await greeter.greet(name);
-      const ms = since(start);
+      const ms = microseconds(greeter.elapsed);
       times.push(ms);
       const event = { event: "reply" as const, seq, name, reply, ms };
       await show(session, `${reply} seq=${seq} time=${ms.toFixed(3)} ms`, event);
@@ -661,7 +660,7 @@ async function ping(greeter: Greeter, session: Session): Promise<number> {
     due = Math.max(due + interval * 1000, now);
     if (due > now && sent < count) await pause(due - now, signal);
   }
-  await summarize(times, sent, since(begin), session);
+  await summarize(times, sent, performance.now() - begin, session);
   if (signal.aborted) return EXIT.interrupted;
   if (!greeter.signal.aborted) await greeter.exit();
   return code;
