@@ -30,6 +30,8 @@ export interface RunOptions {
   env?: Record<string, string>;
   /** The permission flags of `deno run`; else all. */
   permissions?: string[];
+  /** Whether a `Running` program hears what `type()` types. */
+  typing?: boolean;
 }
 
 /** Runs a program to its end. */
@@ -91,6 +93,7 @@ export class Running implements AsyncDisposable {
   /** What it has written to standard error so far. */
   stderr = "";
   #finished: Promise<unknown>;
+  #keyboard: WritableStreamDefaultWriter<Uint8Array> | undefined;
   #heard = Promise.withResolvers<void>();
 
   /** Starts `program`. */
@@ -99,10 +102,11 @@ export class Running implements AsyncDisposable {
       args,
       cwd: options.cwd ?? ROOT,
       env: { NO_COLOR: "1", ...options.env },
-      stdin: "null",
+      stdin: options.typing ? "piped" : "null",
       stdout: "piped",
       stderr: "piped",
     }).spawn();
+    if (options.typing) this.#keyboard = this.child.stdin.getWriter();
     this.#finished = Promise.all([
       this.#listen("stdout"),
       this.#listen("stderr"),
@@ -147,6 +151,18 @@ export class Running implements AsyncDisposable {
     }
   }
 
+  /** Types `text`, if it was started with `typing`. */
+  async type(text: string) {
+    await this.#keyboard?.write(new TextEncoder().encode(text));
+  }
+
+  /** Ends its standard input, as Ctrl+D does, if that is still open. */
+  async endInput() {
+    const keyboard = this.#keyboard;
+    this.#keyboard = undefined;
+    await keyboard?.close().catch(() => {}); // it may have ended
+  }
+
   /** Sends `signal` if it still runs, and waits for its end. */
   async stop(signal: Deno.Signal = "SIGTERM"): Promise<Deno.CommandStatus> {
     try {
@@ -154,6 +170,7 @@ export class Running implements AsyncDisposable {
     } catch (error) {
       if (!(error instanceof TypeError)) throw error; // it has ended
     }
+    await this.endInput();
     await this.#finished;
     return await this.child.status;
   }

@@ -1,0 +1,266 @@
+/**
+ * HTTP servers as Debian has them, each with the least configuration that
+ * serves the site, and some extra where it can: text generated on the fly,
+ * compressed on the fly, compressed before, the query string sent back.
+ *
+ * @module
+ */
+import type { Chain } from "./certificates.ts";
+import { type Launch, type Peer, type Program, startPeer } from "./peers.ts";
+import { HERE } from "./site.ts";
+
+/** What a server is to do. */
+export interface Serving {
+  /** The folder of the site. */
+  site: string;
+  /** The address to listen on; else 127.0.0.1. */
+  host?: string;
+  /** Serve over TLS with this certificate, and only with this version. */
+  tls?: { chain: Chain; version: "1.2" | "1.3" };
+  /** More servers, in nginx's configuration language, given its port. */
+  more?: (port: number) => string;
+}
+
+type Prepare = (
+  serving: Serving & { host: string },
+  folder: string,
+  port: number,
+) => Launch | Promise<Launch>;
+
+async function configure(folder: string, text: string): Promise<string> {
+  const path = `${folder}/configuration`;
+  await Deno.writeTextFile(path, text);
+  return path;
+}
+
+const nginx: Prepare = async ({ site, host, tls, more }, folder, port) => {
+  const path = await configure(
+    folder,
+    `
+daemon off;
+master_process off; # one process: it dies whole
+pid ${folder}/pid;
+events {}
+http {
+  access_log off;
+  client_body_temp_path ${folder}/body;
+  fastcgi_temp_path ${folder}/fastcgi;
+  proxy_temp_path ${folder}/proxy;
+  scgi_temp_path ${folder}/scgi;
+  uwsgi_temp_path ${folder}/uwsgi;
+  default_type text/plain;
+  types { text/html html; application/octet-stream bin; }
+  ${
+      tls
+        ? `ssl_certificate ${tls.chain.certificate};
+  ssl_certificate_key ${tls.chain.key};
+  ssl_protocols TLSv${tls.version};`
+        : ""
+    }
+  server {
+    listen ${host}:${port}${tls ? " ssl" : ""};
+    root ${site};
+    gzip on;
+    gzip_types text/plain;
+    gzip_static on;
+    location = /protocol { return 200 $ssl_protocol; }
+    location = /cgi-bin/query { return 200 $args; }
+    location = /cgi-bin/generated {
+      alias ${site}/text.txt;
+      gzip off;
+      ssi on; # its length is not known before it is sent
+      ssi_types *;
+    }
+  }
+  ${more?.(port) ?? ""}
+}`,
+  );
+  return { command: ["nginx", "-e", "stderr", "-p", folder, "-c", path] };
+};
+
+const apache2: Prepare = async ({ site, host }, folder, port) => {
+  const modules = [
+    ..."mpm_event authz_core dir mime alias cgi filter deflate".split(" "),
+    ..."setenvif env headers rewrite".split(" "),
+  ];
+  const path = await configure(
+    folder,
+    `
+${
+      modules.map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`)
+        .join("\n")
+    }
+ServerName localhost
+Listen ${host}:${port}
+PidFile ${folder}/pid
+DefaultRuntimeDir ${folder}
+ErrorLog /dev/stderr
+TypesConfig /dev/null
+AddType text/plain .txt
+AddType text/html .html
+${Deno.uid() === 0 ? "User www-data\nGroup www-data" : ""}
+
+DocumentRoot ${site}
+ScriptAlias /cgi-bin/ ${site}/cgi-bin/
+<Location /text.txt>
+  SetOutputFilter DEFLATE
+</Location>
+<Location /packed.txt>
+  RewriteEngine on
+  RewriteCond %{HTTP:Accept-Encoding} gzip
+  RewriteRule ^ ${site}/packed.txt.gz [END]
+</Location>
+<Files packed.txt.gz>
+  Header set Content-Encoding gzip
+</Files>
+
+Alias /old/ ${site}/
+<Location /old/>
+  SetEnv downgrade-1.0
+  SetEnv force-response-1.0
+</Location>
+`,
+  );
+  return { command: ["apache2", "-X", "-f", path] }; // -X: one process
+};
+
+const lighttpd: Prepare = async ({ site, host }, folder, port) => {
+  const path = await configure(
+    folder,
+    `
+server.modules = ("mod_alias", "mod_cgi", "mod_deflate", "mod_setenv")
+server.bind = "${host}"
+server.port = ${port}
+server.errorlog = "/dev/stderr"
+server.document-root = "${site}"
+server.upload-dirs = ("${folder}")
+server.stream-response-body = 1 # as it comes: so it is chunked
+index-file.names = ("index.html")
+mimetype.assign = (".txt" => "text/plain", ".html" => "text/html")
+$HTTP["url"] =~ "^/cgi-bin/" { cgi.assign = ("" => "") }
+$HTTP["url"] == "/text.txt" { deflate.mimetypes = ("text/plain") }
+$REQUEST_HEADER["Accept-Encoding"] =~ "gzip" {
+  $HTTP["url"] == "/packed.txt" {
+    alias.url = ("/packed.txt" => "${site}/packed.txt.gz")
+    setenv.set-response-header = ("Content-Encoding" => "gzip")
+  }
+}
+$HTTP["url"] =~ "^/old/" {
+  alias.url = ("/old/" => "${site}/")
+  server.protocol-http11 = "disable"
+}
+`,
+  );
+  return { command: ["lighttpd", "-D", "-f", path] };
+};
+
+const caddy: Prepare = async ({ site, host, tls }, folder, port) => {
+  const path = await configure(
+    folder,
+    `
+{
+	admin off
+	auto_https off
+	storage file_system ${folder}
+}
+${tls ? "https" : "http"}://:${port} {
+	bind ${host}
+	${
+      tls
+        ? `tls ${tls.chain.certificate} ${tls.chain.key} {
+		protocols tls${tls.version} tls${tls.version}
+	}`
+        : ""
+    }
+	root * ${site}
+	handle /protocol {
+		respond {http.request.tls.version}
+	}
+	handle /cgi-bin/query {
+		respond {query}
+	}
+	handle /cgi-bin/generated {
+		rewrite * /text.txt
+		header {
+			-Content-Length
+			defer
+		}
+		file_server
+	}
+	handle {
+		encode gzip
+		file_server {
+			precompressed gzip
+		}
+	}
+}
+`,
+  );
+  return {
+    command: ["caddy", "run", "--adapter", "caddyfile", "--config", path],
+    env: { HOME: folder }, // where else it would leave things
+  };
+};
+
+const busybox: Prepare = ({ site, host }, _, port) => ({
+  command: ["busybox", "httpd", "-f", "-p", `${host}:${port}`, "-h", site],
+  forks: true,
+});
+
+const python: Prepare = ({ site, host }) => ({
+  command: ["python3", "-m", "http.server", "--bind", bare(host), "0"],
+  env: { PYTHONUNBUFFERED: "1" },
+  cwd: site,
+  says: ["stdout", /port (\d+)/],
+});
+
+const node: Prepare = ({ site, host }) => ({
+  command: ["node", `${HERE}node_http.mjs`, bare(host), site],
+  says: ["stdout", /port (\d+)/],
+});
+
+const deno: Prepare = ({ site, host }) => ({
+  command: [
+    Deno.execPath(),
+    ..."run --no-prompt --allow-net --allow-read".split(" "),
+    `${HERE}deno_serve.mjs`,
+    bare(host),
+    site,
+  ],
+  says: ["stdout", /port (\d+)/],
+});
+
+/** An address without the brackets it has in a URL. */
+function bare(host: string): string {
+  return host.replace(/^\[|\]$/g, "");
+}
+
+/** How each HTTP server is started, and what must be installed for it. */
+export const HTTP_SERVERS = {
+  nginx: { needs: ["nginx"], prepare: nginx },
+  "Apache httpd": { needs: ["apache2"], prepare: apache2 },
+  lighttpd: { needs: ["lighttpd"], prepare: lighttpd },
+  Caddy: { needs: ["caddy"], prepare: caddy },
+  "busybox httpd": { needs: ["busybox", "setsid"], prepare: busybox },
+  "python3 -m http.server": { needs: ["python3"], prepare: python },
+  "Node http": { needs: ["node"], prepare: node },
+  "Deno.serve": { needs: [], prepare: deno },
+} as const satisfies Record<
+  string,
+  { needs: readonly Program[]; prepare: Prepare }
+>;
+
+/** An HTTP server. */
+export type HttpServer = keyof typeof HTTP_SERVERS;
+
+/** Starts an HTTP server. */
+export function serveSite(
+  server: HttpServer,
+  { host = "127.0.0.1", ...serving }: Serving,
+): Promise<Peer> {
+  const { prepare } = HTTP_SERVERS[server];
+  return startPeer(
+    (folder, port) => prepare({ ...serving, host }, folder, port),
+    host,
+  );
+}

@@ -1,0 +1,225 @@
+/**
+ * What this suite exercises with which peer. The tests are made from these
+ * lists, and so is docs/compatibility.md: `deno run -A tests/compat/table.ts`.
+ *
+ * @module
+ */
+import type { Program } from "./peers.ts";
+
+/** A peer and what is exercised with it. */
+export interface Row<Peer extends string, Exercise extends string> {
+  /** The name of the peer. */
+  peer: Peer;
+  /** What must be installed. */
+  needs: readonly Program[];
+  /** What is exercised. */
+  exercised: readonly Exercise[];
+}
+
+/** A table of docs/compatibility.md. */
+export interface Section {
+  /** Its heading. */
+  title: string;
+  /** What the exercises have in common. */
+  about: string;
+  /** Its lines. */
+  rows: readonly Row<string, string>[];
+}
+
+const EVERY_HTTP_SERVER = [
+  "a small file",
+  "a file of 50 MB",
+  "an empty file",
+  "a file that is missing (404)",
+  "a folder without its slash",
+  "HEAD",
+  "a space in the name",
+  "中文 in the name",
+  "`%` in the name",
+  "a query string",
+  "IPv6",
+  "killed in the middle, started again: `-C`",
+  "killed in the middle, started again: `--retry`",
+] as const;
+
+/** What is exercised with an HTTP server. */
+export type HttpExercise =
+  | typeof EVERY_HTTP_SERVER[number]
+  | "a range (206)"
+  | "no ranges: starts afresh"
+  | "the query string sent back"
+  | "chunked"
+  | "a body that ends with the connection"
+  | "gzip on the fly"
+  | "gzip made before"
+  | "HTTP/1.0"
+  | "keep-alive in spite of `Connection: close`";
+
+/** An HTTP server. */
+export type HttpServer =
+  | "nginx"
+  | "Apache httpd"
+  | "lighttpd"
+  | "Caddy"
+  | "busybox httpd"
+  | "python3 -m http.server"
+  | "Node http"
+  | "Deno.serve";
+
+const GENERATES = [
+  "a range (206)",
+  "the query string sent back",
+  "chunked",
+  "gzip on the fly",
+  "gzip made before",
+] as const;
+
+/** fetch.ts from HTTP servers. */
+export const HTTP: readonly Row<HttpServer, HttpExercise>[] = [
+  {
+    peer: "nginx",
+    needs: ["nginx"],
+    exercised: [...EVERY_HTTP_SERVER, ...GENERATES],
+  },
+  {
+    peer: "Apache httpd",
+    needs: ["apache2"],
+    exercised: [...EVERY_HTTP_SERVER, ...GENERATES, "HTTP/1.0"],
+  },
+  {
+    peer: "lighttpd",
+    needs: ["lighttpd"],
+    exercised: [...EVERY_HTTP_SERVER, ...GENERATES, "HTTP/1.0"],
+  },
+  {
+    peer: "Caddy",
+    needs: ["caddy"],
+    exercised: [...EVERY_HTTP_SERVER, ...GENERATES],
+  },
+  {
+    peer: "busybox httpd",
+    needs: ["busybox", "setsid"],
+    exercised: [
+      ...EVERY_HTTP_SERVER,
+      "a range (206)",
+      "the query string sent back",
+      "a body that ends with the connection",
+      "gzip made before",
+    ],
+  },
+  {
+    peer: "python3 -m http.server",
+    needs: ["python3"],
+    exercised: [...EVERY_HTTP_SERVER, "no ranges: starts afresh", "HTTP/1.0"],
+  },
+  {
+    peer: "Node http",
+    needs: ["node"],
+    exercised: [
+      ...EVERY_HTTP_SERVER,
+      ...GENERATES,
+      "keep-alive in spite of `Connection: close`",
+    ],
+  },
+  {
+    peer: "Deno.serve",
+    needs: [],
+    exercised: [...EVERY_HTTP_SERVER, ...GENERATES],
+  },
+];
+
+/** What is exercised with a client of server.ts. */
+export type TypistExercise =
+  | "each line gets its reply"
+  | "中文"
+  | "`exit` ends it"
+  | "lines from a pipe, `exit` last"
+  | "half-close: what was sent before is answered";
+
+const TYPED = [
+  "each line gets its reply",
+  "中文",
+  "`exit` ends it",
+] as const;
+const PIPED = "lines from a pipe, `exit` last";
+const HALF_CLOSED = "half-close: what was sent before is answered";
+
+/** server.ts with the programs people type into. */
+export const TYPISTS = [
+  {
+    peer: "nc (OpenBSD)",
+    needs: ["nc.openbsd"],
+    exercised: [...TYPED, PIPED, HALF_CLOSED],
+  },
+  {
+    peer: "nc (traditional)",
+    needs: ["nc.traditional"],
+    exercised: [...TYPED, PIPED],
+  },
+  { peer: "ncat", needs: ["ncat"], exercised: [...TYPED, PIPED, HALF_CLOSED] },
+  { peer: "socat", needs: ["socat"], exercised: [...TYPED, PIPED, HALF_CLOSED] },
+  // It closes where its input ends, before the replies come.
+  { peer: "telnet", needs: ["telnet"], exercised: TYPED },
+  // It shows no reply that takes long before the next line is typed.
+  {
+    peer: "curl telnet://",
+    needs: ["curl"],
+    exercised: ["`exit` ends it", PIPED],
+  },
+  { peer: "bash /dev/tcp", needs: ["bash"], exercised: [...TYPED, PIPED] },
+  {
+    peer: "Python socket",
+    needs: ["python3"],
+    exercised: [...TYPED, PIPED, HALF_CLOSED],
+  },
+  {
+    peer: "Python asyncio",
+    needs: ["python3"],
+    exercised: [...TYPED, PIPED, HALF_CLOSED],
+  },
+  {
+    peer: "Node net",
+    needs: ["node"],
+    exercised: [...TYPED, PIPED, HALF_CLOSED],
+  },
+  { peer: "Deno streams", needs: [], exercised: [...TYPED, PIPED, HALF_CLOSED] },
+] as const satisfies readonly Row<string, TypistExercise>[];
+
+/** What is exercised with a server that client.ts greets. */
+export type GreeterExercise =
+  | "Michael, Tracy and Sarah"
+  | "中文, and a name of 1,000 bytes"
+  | "names from standard input"
+  | "`--lines`";
+
+const GREETED = [
+  "Michael, Tracy and Sarah",
+  "中文, and a name of 1,000 bytes",
+  "names from standard input",
+] as const;
+
+/** client.ts with servers that greet. */
+export const GREETERS = [
+  { peer: "Python threads", needs: ["python3"], exercised: GREETED },
+  {
+    peer: "Python socketserver",
+    needs: ["python3"],
+    exercised: [...GREETED, "`--lines`"],
+  },
+  {
+    peer: "Python asyncio",
+    needs: ["python3"],
+    exercised: [...GREETED, "`--lines`"],
+  },
+  {
+    peer: "ncat -c",
+    needs: ["ncat", "setsid"],
+    exercised: [...GREETED, "`--lines`"],
+  },
+  {
+    peer: "socat EXEC",
+    needs: ["socat", "setsid"],
+    exercised: [...GREETED, "`--lines`"],
+  },
+  { peer: "Node net", needs: ["node"], exercised: [...GREETED, "`--lines`"] },
+] as const satisfies readonly Row<string, GreeterExercise>[];

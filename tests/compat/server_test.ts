@@ -1,0 +1,144 @@
+/**
+ * server.ts with the programs that people type into.
+ *
+ * @module
+ */
+import { assertEquals } from "@std/assert";
+import { denoArgs, Running } from "../testing.ts";
+import { type TypistExercise, TYPISTS } from "./matrix.ts";
+import { find, testPeer } from "./peers.ts";
+
+/** The command that connects standard input and output to a port. */
+const COMMANDS: Record<
+  typeof TYPISTS[number]["peer"],
+  (port: string) => [string, ...string[]]
+> = {
+  // -N: end the sending side where the input ends, as the others do
+  "nc (OpenBSD)": (port) => ["nc.openbsd", "-N", "127.0.0.1", port],
+  "nc (traditional)": (port) => ["nc.traditional", "127.0.0.1", port],
+  ncat: (port) => ["ncat", "127.0.0.1", port],
+  // -t: seconds it waits for what is answered after its input ended
+  socat: (port) => ["socat", "-t", "10", "-", `TCP:127.0.0.1:${port}`],
+  telnet: (port) => ["telnet", "127.0.0.1", port],
+  "curl telnet://": (port) => ["curl", "-sN", `telnet://127.0.0.1:${port}`],
+  "bash /dev/tcp": (port) => [
+    "bash",
+    "-c",
+    `exec 3<>/dev/tcp/127.0.0.1/${port} 4<&0
+while IFS= read -r line; do printf '%s\\n' "$line" >&3; done <&4 &
+exec cat <&3`,
+  ],
+  "Python socket": (port) => ["python3", "-c", PYTHON_SOCKET, port],
+  "Python asyncio": (port) => ["python3", "-c", PYTHON_ASYNCIO, port],
+  "Node net": (port) => ["node", "-e", NODE_NET, port],
+  "Deno streams": (port) => [Deno.execPath(), "eval", DENO_STREAMS, port],
+};
+
+const PYTHON_SOCKET = `
+import socket, sys, threading
+server = socket.create_connection(('127.0.0.1', int(sys.argv[1])))
+def show():
+    for received in iter(lambda: server.recv(1024), b''):
+        sys.stdout.buffer.write(received)
+        sys.stdout.flush()
+thread = threading.Thread(target=show)
+thread.start()
+for line in sys.stdin.buffer:
+    server.sendall(line)
+server.shutdown(socket.SHUT_WR)
+thread.join()
+`;
+
+const PYTHON_ASYNCIO = `
+import asyncio, sys
+async def main():
+    reader, writer = await asyncio.open_connection('127.0.0.1', sys.argv[1])
+    async def show():
+        while received := await reader.read(1024):
+            sys.stdout.buffer.write(received)
+            sys.stdout.flush()
+    showing = asyncio.create_task(show())
+    while line := await asyncio.to_thread(sys.stdin.buffer.readline):
+        writer.write(line)
+    writer.write_eof()
+    await showing
+asyncio.run(main())
+`;
+
+const NODE_NET = `
+const [port] = process.argv.slice(-1);
+const socket = require("node:net").connect({ port, allowHalfOpen: true });
+process.stdin.pipe(socket).pipe(process.stdout);
+`;
+
+const DENO_STREAMS = `
+const conn = await Deno.connect({ port: Number(Deno.args[0]) });
+const shown = conn.readable.pipeTo(Deno.stdout.writable);
+for await (const typed of Deno.stdin.readable) await conn.write(typed);
+await conn.closeWrite();
+await shown;
+`;
+
+const EXERCISES: Record<
+  TypistExercise,
+  (typist: Running, server: Running) => Promise<void>
+> = {
+  async "each line gets its reply"(typist) {
+    await typist.heard("stdout", /Welcome!$/);
+    await typist.type("Michael\n");
+    await typist.heard("stdout", /Welcome!Hello, Michael!\n$/);
+    await typist.type("Tracy and Sarah\n");
+    await typist.heard("stdout", /Michael!\nHello, Tracy and Sarah!\n$/);
+  },
+  async "中文"(typist) {
+    await typist.heard("stdout", /Welcome!$/);
+    await typist.type("小明\n");
+    await typist.heard("stdout", /Welcome!Hello, 小明!\n$/);
+  },
+  async "`exit` ends it"(typist, server) {
+    await typist.heard("stdout", /Welcome!$/);
+    await typist.type("exit\n");
+    await server.heard("stdout", /Connection from 127\.0\.0\.1:\d+ closed\./);
+    await typist.endInput(); // some wait for that too
+    await typist.child.status;
+    await typist.heard("stdout", /Welcome!$/);
+  },
+  async "lines from a pipe, `exit` last"(typist) {
+    await typist.type("Michael\nTracy and Sarah\nexit\n");
+    await typist.endInput();
+    await typist.heard(
+      "stdout",
+      /Welcome!Hello, Michael!\nHello, Tracy and Sarah!\n$/,
+    );
+    assertEquals((await typist.child.status).code, 0);
+  },
+  async "half-close: what was sent before is answered"(typist, server) {
+    await typist.heard("stdout", /Welcome!$/);
+    await typist.type("Michael\nTracy");
+    await typist.endInput();
+    await typist.heard("stdout", /Welcome!Hello, Michael!\nHello, Tracy!$/);
+    await server.heard("stdout", /Connection from 127\.0\.0\.1:\d+ closed\./);
+    assertEquals((await typist.child.status).code, 0);
+  },
+};
+
+for (const { peer, needs, exercised } of TYPISTS) {
+  testPeer(`server.ts answers ${peer}`, needs, async (t) => {
+    for (const exercise of exercised) {
+      await t.step(exercise, async () => {
+        // Long enough that a half-close comes before the replies.
+        const args = ["--port", "0", "--delay", "100"];
+        await using server = new Running(
+          Deno.execPath(),
+          denoArgs("server.ts", args),
+        );
+        const [, port] = await server.heard("stderr", /127\.0\.0\.1:(\d+)/);
+        const [program, ...rest] = COMMANDS[peer](port!);
+        await using typist = new Running(find(program) ?? program, rest, {
+          typing: true,
+        });
+        await EXERCISES[exercise](typist, server);
+      });
+    }
+  });
+}

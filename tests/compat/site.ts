@@ -1,0 +1,75 @@
+/**
+ * The web site that all HTTP servers serve: files in a temporary folder.
+ *
+ * @module
+ */
+import { ROOT, run } from "../testing.ts";
+
+/** The folder of this suite. */
+export const HERE = `${ROOT}tests/compat/`;
+
+/** A web site; disposing of it removes it. */
+export interface Site extends AsyncDisposable {
+  /** Its folder. */
+  readonly folder: string;
+  /** The bytes of each file. */
+  readonly files: Readonly<Record<string, Uint8Array>>;
+}
+
+/** More than the buffers between two sockets hold, in bytes. */
+export const BIG = 50_000_000;
+
+/** Before the run: servers take a time of last change of this minute as weak. */
+const CHANGED = new Date("2020-02-02T20:20:20Z");
+
+/** Makes the web site. */
+export async function makeSite(): Promise<Site> {
+  const folder = await Deno.makeTempDir({ prefix: "tcp-trio-site-" });
+  const encode = (text: string) => new TextEncoder().encode(text);
+  const text = encode("All work and no play makes a long file.\n".repeat(5000));
+  const files = {
+    "small.txt": encode("A small file.\r\nIts last line has no end."),
+    "big.bin": noise(BIG),
+    "empty.bin": new Uint8Array(),
+    "text.txt": text,
+    "packed.txt": text,
+    "a b.txt": encode("A name with a space.\n"),
+    "中文.txt": encode("你好！\n"),
+    "50% off.txt": encode("A name with a percent sign.\n"),
+    "folder/index.html": encode("<p>The index of the folder.\n"),
+  };
+  await Deno.mkdir(`${folder}/folder`);
+  await Deno.mkdir(`${folder}/cgi-bin`);
+  for (const [name, bytes] of Object.entries(files)) {
+    await Deno.writeFile(`${folder}/${name}`, bytes);
+    await Deno.utime(`${folder}/${name}`, CHANGED, CHANGED);
+  }
+  await run("gzip", ["--keep", "packed.txt"], { cwd: folder });
+  await Deno.writeTextFile(
+    `${folder}/cgi-bin/query`,
+    `#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n%s' "$QUERY_STRING"\n`,
+  );
+  await Deno.writeTextFile(
+    `${folder}/cgi-bin/generated`,
+    `#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n'\ncat ../text.txt\n`,
+  );
+  // Apache httpd, started by root, reads and runs them as another user.
+  await run("chmod", ["-R", "a+rX", folder]);
+  await run("chmod", ["a+x", "cgi-bin/query", "cgi-bin/generated"], {
+    cwd: folder,
+  });
+  return {
+    folder,
+    files,
+    [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
+  };
+}
+
+/** Bytes in which no two parts are the same: a lost or doubled one shows. */
+function noise(length: number): Uint8Array {
+  const numbers = new Uint32Array(length / 4);
+  for (let i = 0, x = 1; i < numbers.length; i++) {
+    numbers[i] = x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
+  }
+  return new Uint8Array(numbers.buffer);
+}

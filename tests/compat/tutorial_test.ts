@@ -1,0 +1,156 @@
+/**
+ * The tutorial's three programs, in our own Python versions, beside ours: what
+ * goes over the wire must be the same, byte for byte, on each Python there is.
+ *
+ * @module
+ */
+import { assertEquals, assertMatch } from "@std/assert";
+import { denoArgs, run, Running, runScript } from "../testing.ts";
+import { type Peer, startPeer, testPeer } from "./peers.ts";
+import { type Recorded, recordingRelay } from "./relay.ts";
+import { HERE } from "./site.ts";
+
+/** Each python3 in PATH and under pyenv, once: its version and its path. */
+async function findPythons(): Promise<[version: string, path: string][]> {
+  const folders = (Deno.env.get("PATH") ?? "").split(":");
+  const pyenv = Deno.env.get("PYENV_ROOT") ?? `${Deno.env.get("HOME")}/.pyenv`;
+  for (const name of list(`${pyenv}/versions`)) {
+    folders.push(`${pyenv}/versions/${name}/bin`);
+  }
+  const pythons = new Map<string, string>();
+  for (const folder of folders) {
+    for (const name of list(folder)) {
+      if (!/^python3(\.\d+)?$/.test(name)) continue;
+      const { code, stdout } = await run(`${folder}/${name}`, ["-c", WHICH]);
+      const [version, path] = stdout.trim().split("\n");
+      if (code === 0 && version && path) pythons.set(path, version);
+    }
+  }
+  return [...pythons].map(([path, version]) => [version, path]);
+}
+
+/** Says which Python it is, behind any link or wrapper. */
+const WHICH = `
+import os, platform, sys
+print(platform.python_version())
+print(os.path.realpath(sys.executable))
+`;
+
+function list(folder: string): string[] {
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name }) => name).sort();
+  } catch {
+    return []; // PATH names folders that are not there
+  }
+}
+
+const SENT = "MichaelTracySarahexit";
+const RECEIVED = "Welcome!Hello, Michael!Hello, Tracy!Hello, Sarah!";
+const SHOWN = "Welcome!\nHello, Michael!\nHello, Tracy!\nHello, Sarah!\n";
+const LOGGED =
+  /^Waiting for connection\.\.\.\nAccept new connection from (127\.0\.0\.1:\d+)\.\.\.\nConnection from \1 closed\.\n$/;
+
+/** Runs a client with a server, through a relay. */
+async function greet(
+  server: { port: number; running: Running },
+  client: (port: number) => ReturnType<typeof run>,
+): Promise<{ shown: string; recorded: Recorded[] }> {
+  const { relay, recorded } = recordingRelay(server.port);
+  await using _ = relay;
+  const { code, stdout, stderr } = await client(relay.port);
+  assertEquals([code, stderr], [0, ""]);
+  await server.running.heard("stdout", LOGGED);
+  return { shown: stdout, recorded };
+}
+
+function pythonServer(python: string): Promise<Peer> {
+  return startPeer(() => ({
+    command: [python, `${HERE}tutorial_server.py`, "0", "0"],
+    says: ["stderr", /port (\d+)/],
+  }));
+}
+
+function ourServer(): Promise<Peer> {
+  return startPeer(() => ({
+    command: [
+      Deno.execPath(),
+      ...denoArgs("server.ts", ["--port=0", "--delay=0"]),
+    ],
+    says: ["stderr", /127\.0\.0\.1:(\d+)/],
+  }));
+}
+
+const pythonClient = (python: string) => (port: number) =>
+  run(python, [`${HERE}tutorial_client.py`, String(port)]);
+
+const ourClient = (port: number) => runScript("client.ts", [`--port=${port}`]);
+
+const pythons = await findPythons();
+
+if (!pythons.length) {
+  testPeer("tutorial programs beside ours", ["python3"], async () => {});
+}
+
+for (const [version, python] of pythons) {
+  const expected = {
+    shown: SHOWN,
+    recorded: [{ sent: SENT, received: RECEIVED }],
+  };
+
+  Deno.test(`tutorial_client.py on Python ${version} cannot tell server.ts from tutorial_server.py`, async () => {
+    await using theirs = await pythonServer(python);
+    await using ours = await ourServer();
+    assertEquals(await greet(theirs, pythonClient(python)), expected);
+    assertEquals(await greet(ours, pythonClient(python)), expected);
+  });
+
+  Deno.test(`tutorial_server.py on Python ${version} cannot tell client.ts from tutorial_client.py`, async () => {
+    await using server = await pythonServer(python);
+    assertEquals(await greet(server, ourClient), expected);
+  });
+
+  Deno.test(`tutorial_get.py on Python ${version} saves what fetch.ts saves`, async () => {
+    const folder = await Deno.makeTempDir({ prefix: "tcp-trio-get-" });
+    await using stack = new AsyncDisposableStack();
+    stack.defer(() => Deno.remove(folder, { recursive: true }));
+    const page = "<p>你好，世界！</p>\r\n\r\n<p>Hello, world!</p>\n".repeat(3000);
+    await Deno.writeTextFile(`${folder}/index.html`, page);
+    const server = stack.use(
+      await startPeer(() => ({
+        command: [python, "-m", "http.server", "--bind", "127.0.0.1", "0"],
+        env: { PYTHONUNBUFFERED: "1" },
+        cwd: folder,
+        says: ["stdout", /port (\d+)/],
+      })),
+    );
+    const { relay, recorded } = recordingRelay(server.port);
+    stack.use(relay);
+
+    const theirs = await run(python, [
+      `${HERE}tutorial_get.py`,
+      "127.0.0.1",
+      String(relay.port),
+      `${folder}/theirs.html`,
+    ]);
+    const ours = await runScript("fetch.ts", [
+      `--output=${folder}/ours.html`,
+      `http://127.0.0.1:${relay.port}/`,
+    ], { permissions: ["--allow-net", `--allow-write=${folder}`] });
+
+    assertEquals([theirs.code, theirs.stderr, ours.code], [0, "", 0]);
+    assertEquals(await Deno.readTextFile(`${folder}/theirs.html`), page);
+    assertEquals(await Deno.readTextFile(`${folder}/ours.html`), page);
+    assertEquals(lines(ours.stdout), lines(theirs.stdout));
+    const [their, our] = recorded;
+    assertEquals(lines(our!.received), lines(their!.received));
+    assertMatch(our!.sent, /^GET \/ HTTP\/1\.1\r\n/);
+    for (const line of their!.sent.split("\r\n")) {
+      assertEquals(our!.sent.split("\r\n").includes(line), true, line);
+    }
+  });
+}
+
+/** An answer's lines, but for `Date`, which another second changes. */
+function lines(answer: string): string[] {
+  return answer.split(/\r?\n/).filter((line) => !line.startsWith("Date: "));
+}
