@@ -247,9 +247,13 @@ function usage(message: string): TrioError {
   return new TrioError(EXIT.usage, message);
 }
 
-function format(
-  { hostname, port }: { hostname: string; port: number },
-): string {
+/** Where a server is. */
+interface Place {
+  hostname: string;
+  port: number;
+}
+
+function format({ hostname, port }: Place): string {
   return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 }
 
@@ -277,44 +281,11 @@ export async function connect(options: ConnectOptions = {}): Promise<Greeter> {
   const hostname = (options.hostname ?? "127.0.0.1").replace(/^\[|\]$/g, "");
   const where = format({ hostname, port });
   const newline = lines ? "\n" : "";
-
-  // Whatever ends the connection aborts this signal, and only the first reason
-  // counts: the connection is closed, and all that waits for it fails.
-  const ended = new AbortController(), { signal } = ended;
-  options.signal?.throwIfAborted();
-  options.signal?.addEventListener(
-    "abort",
-    () => ended.abort(options.signal?.reason),
-    { signal },
-  );
-  function fail(error: unknown): never {
-    const known = error instanceof TrioError ||
-      error instanceof Deno.errors.NotCapable;
-    const broke = `the connection to ${where} broke`;
-    ended.abort(known ? error : failure(EXIT.broken, broke, error));
-    throw signal.reason;
-  }
-
-  /** Does a `task` for which the server has to do its `duty` in time. */
-  async function within<T>(duty: string, task: () => Promise<T>): Promise<T> {
-    signal.throwIfAborted();
-    const late = `${where} did not ${duty} within ${timeout} s (see --timeout)`;
-    const timer = setTimeout(
-      () => ended.abort(new TrioError(EXIT.timeout, late)),
-      timeout * 1000,
-    );
-    try {
-      return await task();
-    } catch (error) {
-      return fail(error);
-    } finally {
-      clearTimeout(timer);
-    }
-  }
+  const { signal, end, fail, within } = lifetime(where, timeout, options.signal);
 
   const conn = await within(
     "accept the connection",
-    () => open({ hostname, port, signal }, options, where),
+    () => open({ ...options, hostname, port, signal }),
   );
   const replies = new Replies(where);
   const buffer = new Uint8Array(64 * 1024);
@@ -323,11 +294,8 @@ export async function connect(options: ConnectOptions = {}): Promise<Greeter> {
       const n = await conn.read(buffer).catch(endOfTls);
       if (n !== null) replies.take(buffer.subarray(0, n));
       else if (replies.over) return;
-      else {
-        throw replies.silent
-          ? new TrioError(EXIT.empty, `${where} closed without a word`)
-          : new TrioError(EXIT.broken, `${where} closed the connection`);
-      }
+      else if (replies.silent) throw new TrioError(EXIT.empty, `${where} closed without a word`);
+      else throw new TrioError(EXIT.broken, `${where} closed the connection`);
     }
   }
 
@@ -350,9 +318,9 @@ export async function connect(options: ConnectOptions = {}): Promise<Greeter> {
     turn = result.catch(() => {});
     return result;
   }
-  const closed = new TrioError(EXIT.broken, `the session with ${where} is over`);
-
+  const over = new TrioError(EXIT.broken, `the session with ${where} is over`);
   let elapsed = NaN;
+
   return {
     welcome: "Welcome!",
     signal,
@@ -378,25 +346,60 @@ export async function connect(options: ConnectOptions = {}): Promise<Greeter> {
         replies.end();
         await writeAll(conn, text.encode(`exit${newline}`));
         await reading;
-        ended.abort(closed);
+        end(over);
       }),
     async [Symbol.asyncDispose]() {
-      ended.abort(closed);
+      end(over);
       await reading.catch(() => {});
     },
   };
 }
 
+/** Milliseconds that a timer can take at most. */
+const LONGEST = 2 ** 31 - 1;
+
+/**
+ * The life of a connection, which ends once: the first reason given aborts
+ * `signal`, which closes the connection, so that all that waits for it fails,
+ * and with that reason.
+ */
+function lifetime(where: string, timeout: number, outer: AbortSignal | undefined) {
+  const ended = new AbortController(), { signal } = ended;
+  const end = (reason: unknown) => ended.abort(reason);
+  outer?.throwIfAborted();
+  outer?.addEventListener("abort", () => end(outer.reason), { signal });
+
+  function fail(error: unknown): never {
+    const known = error instanceof TrioError || error instanceof Deno.errors.NotCapable;
+    end(known ? error : failure(EXIT.broken, `the connection to ${where} broke`, error));
+    throw signal.reason;
+  }
+
+  /** Does a `task` for which the server has to do its `duty` in time. */
+  async function within<T>(duty: string, task: () => Promise<T>): Promise<T> {
+    signal.throwIfAborted();
+    const late = `${where} did not ${duty} within ${timeout} s (see --timeout)`;
+    const timer = setTimeout(
+      () => end(new TrioError(EXIT.timeout, late)),
+      Math.min(timeout * 1000, LONGEST),
+    );
+    try {
+      return await task();
+    } catch (error) {
+      return fail(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  return { signal, end, fail, within };
+}
+
 /** Opens a connection that is closed when `signal` aborts. */
 async function open(
-  { hostname, port, signal }: {
-    hostname: string;
-    port: number;
-    signal: AbortSignal;
-  },
-  { tls, caCerts = [] }: ConnectOptions,
-  where: string,
-): Promise<Pick<Deno.Conn, "read" | "write">> {
+  { hostname, port, tls, caCerts = [], signal }: ConnectOptions & Place & { signal: AbortSignal },
+): Promise<Deno.Conn> {
+  const where = format({ hostname, port });
   const tcp = await Deno.connect({ hostname, port, signal }).catch((error) => {
     if (error instanceof Deno.errors.NotCapable) throw error;
     if (error instanceof URIError) throw usage(`--hostname: ${error.message}`);
@@ -407,18 +410,17 @@ async function open(
   tcp.setNoDelay();
   if (!tls) return closedBy(signal, tcp);
   try {
-    const trusted = { hostname, caCerts };
-    const conn = closedBy(signal, await Deno.startTls(tcp, trusted));
+    const conn = closedBy(signal, await Deno.startTls(tcp, { hostname, caCerts }));
     await conn.handshake();
     return conn;
   } catch (error) {
-    throw String(error).includes("certificate")
-      ? failure(EXIT.certificate, `certificate of ${where} not trusted`, error)
+    throw (error as Error).message.startsWith("invalid peer certificate")
+      ? failure(EXIT.certificate, `${where} is not trusted`, error)
       : failure(EXIT.tls, `TLS with ${where} failed`, error);
   }
 }
 
-function closedBy<Conn extends Deno.Conn>(signal: AbortSignal, conn: Conn) {
+function closedBy<Conn extends Deno.Conn>(signal: AbortSignal, conn: Conn): Conn {
   if (signal.aborted) conn.close();
   else signal.addEventListener("abort", () => conn.close());
   return conn;
@@ -439,7 +441,7 @@ function failure(code: number, what: string, cause: unknown): TrioError {
     [EXIT.lookup]: " (check --hostname)",
     [EXIT.connect]: " (is the server running?)",
     [EXIT.tls]: " (does the server speak TLS?)",
-    [EXIT.certificate]: " (--cacert FILE trusts those in FILE)",
+    [EXIT.certificate]: " (see --cacert)",
   }[code] ?? "";
   return new TrioError(code, `${what}: ${why}${advice}`, { cause });
 }
@@ -465,9 +467,6 @@ byte, and leaves. The NAME - stands for names from stdin, one a line.
   -v, --verbose        say why --wait goes on
   -h, --help           show this
       --version        show the version`;
-
-/** Seconds that a timer can take: 2^31 - 1 ms, rounded down. */
-const LONGEST = 2_000_000;
 
 /** More greetings than anybody counts. */
 const ENDLESS = Number.MAX_SAFE_INTEGER;
@@ -500,10 +499,10 @@ function settle({ _: names, ...given }: ReturnType<typeof parse>) {
     names,
     hostname: given.hostname.at(-1) ?? "127.0.0.1",
     port: number("port", 9999, 1, 65535),
-    wait: number("wait", 0, 0, LONGEST, false),
-    timeout: number("timeout", 10, 0.001, LONGEST, false),
+    wait: number("wait", 0, 0, LONGEST / 1000, false),
+    timeout: number("timeout", 10, 0.001, LONGEST / 1000, false),
     count: number("count", ENDLESS, 1, ENDLESS),
-    interval: number("interval", 1, 0, LONGEST, false),
+    interval: number("interval", 1, 0, LONGEST / 1000, false),
     tls: given.tls || given.cacert.length > 0,
   };
   const { ping, interactive, wait, lines } = settings;
@@ -718,8 +717,10 @@ async function main(args: string[]): Promise<number> {
   }
   const settings = settle(given);
   const interrupt = new AbortController(), { signal } = interrupt;
-  const interrupted = new TrioError(EXIT.interrupted, "interrupted");
-  Deno.addSignalListener("SIGINT", () => interrupt.abort(interrupted));
+  Deno.addSignalListener("SIGINT", function stop() {
+    Deno.removeSignalListener("SIGINT", stop); // a second Ctrl+C ends at once
+    interrupt.abort(new TrioError(EXIT.interrupted, "interrupted"));
+  });
   const session = { ...settings, caCerts: settings.cacert.map(certificates), signal };
   const greeter = await (settings.wait ? enterWithin(settings.wait, session) : enter(session));
   return await (settings.ping ? ping : greetAll)(greeter, session);
