@@ -149,12 +149,7 @@ export interface Download {
 /** A failure that may pass: trying again may help. */
 export class PassingError extends TrioError {
   /** Makes such an error; `retryAfter` seconds are what the server asked for. */
-  constructor(
-    code: number,
-    message: string,
-    options?: ErrorOptions,
-    readonly retryAfter?: number,
-  ) {
+  constructor(code: number, message: string, options?: ErrorOptions, readonly retryAfter?: number) {
     super(code, message, options);
   }
 }
@@ -190,7 +185,15 @@ export interface Head {
 }
 
 function malformed(what: string): TrioError {
-  return new TrioError(EXIT.reply, `the reply is not valid HTTP: ${what}`);
+  return new TrioError(EXIT.reply, `the reply is not valid HTTP: ${what.slice(0, 80)}`);
+}
+
+/** Without spaces and tabs at both ends; `trim` would take bytes of UTF-8 too. */
+function trimmed(text: string): string {
+  let start = 0, end = text.length;
+  while (start < end && " \t".includes(text[start]!)) start++;
+  while (end > start && " \t".includes(text[end - 1]!)) end--;
+  return text.slice(start, end);
 }
 
 /**
@@ -201,42 +204,42 @@ function malformed(what: string): TrioError {
  * @throws {TrioError} with code 8 if it is malformed.
  */
 export function parseHead(text: string): Head {
+  if (text.includes("\0")) throw malformed("NUL in the head");
   const lines = text.split(/\r?\n/);
   while (lines.at(-1) === "") lines.pop();
-  const status = /^HTTP\/1\.([01])[ \t]+([1-9]\d\d)(?!\d)[ \t]*(.*)$/s
-    .exec(lines[0] ?? "");
-  if (!status) throw malformed(`"${(lines[0] ?? "").slice(0, 60)}"`);
+  const [first = ""] = lines;
+  const status = /^HTTP\/1\.([01])[ \t]+([1-9]\d\d)(?!\d)(.*)$/s.exec(first);
+  if (!status) throw malformed(first);
   if (lines.length > FIELD_LIMIT) throw malformed("too many header fields");
   const fields: Head["fields"] = [];
   for (const line of lines.slice(1)) {
-    if (line.includes("\0")) throw malformed("NUL in the head");
     const last = fields.at(-1);
     if (/^[ \t]/.test(line)) {
       if (!last) throw malformed("a folded line before any field");
-      last[1] = `${last[1]} ${line.trim()}`.trim();
+      last[1] = trimmed(`${last[1]} ${trimmed(line)}`);
       continue;
     }
     const colon = line.indexOf(":");
-    if (colon < 0) throw malformed(`no colon in "${line.slice(0, 60)}"`);
+    if (colon < 0) throw malformed(`no colon in "${line}"`);
     const name = line.slice(0, colon);
     if (/^(content-length|transfer-encoding)[ \t]+$/i.test(name)) {
       throw malformed(`space before the colon of ${name.trim()}`);
     }
-    fields.push([name, line.slice(colon + 1).replaceAll("\r", " ").trim()]);
+    fields.push([name, trimmed(line.slice(colon + 1).replaceAll("\r", " "))]);
   }
   return {
     minor: Number(status[1]),
     status: Number(status[2]),
-    statusText: status[3]!.trim(),
+    statusText: trimmed(status[3]!),
     fields,
     lines,
   };
 }
 
-/** All members of the comma-separated lists in the fields called `name`. */
-function list(head: Head, name: string): string[] {
-  return values(head, name).join(",").toLowerCase()
-    .split(",").map((member) => member.trim()).filter((member) => member);
+/** The codings in the fields called `name`; servers also say that there are none. */
+function codingsIn(head: Head, name: string): string[] {
+  const members = values(head, name).join(",").toLowerCase().split(",").map(trimmed);
+  return members.filter((coding) => !["", "identity", "none"].includes(coding));
 }
 
 function values(head: Head, name: string): string[] {
@@ -270,27 +273,23 @@ export function framing(method: string, head: Head): Framing {
   }
   // 2. CONNECT: a tunnel follows
   if (method === "CONNECT" && status < 300) return none;
-  // 3. and 4. Transfer-Encoding overrides Content-Length; curl and old
-  // servers know "identity" (RFC 2616 section 3.6), which changes nothing
-  const codings = list(head, "transfer-encoding")
-    .filter((coding) => coding !== "identity");
-  if (codings.length > 0) {
-    const chunked = codings.at(-1) === "chunked";
-    if (chunked) codings.pop();
+  // 3. and 4. Transfer-Encoding overrides Content-Length
+  const named = codingsIn(head, "transfer-encoding");
+  if (named.length > 0) {
+    const chunked = named.at(-1) === "chunked";
+    // some servers behind proxies say it twice, and mean it once
+    const codings = chunked ? named.filter((coding) => coding !== "chunked") : named;
     checkCodings(codings, ["gzip", "x-gzip", "deflate"]);
     return { kind: chunked ? "chunked" : "eof", length: 0, codings };
   }
   // 5. and 6. Content-Length, all members equal
-  const lengths = new Set(
-    values(head, "content-length").flatMap((value) => value.split(","))
-      .map((member) => member.trim()),
-  );
-  if (lengths.size > 0) {
-    const [text = ""] = lengths;
-    const length = Number(text);
-    if (
-      lengths.size > 1 || !/^\d+$/.test(text) || !Number.isSafeInteger(length)
-    ) throw malformed(`Content-Length: ${[...lengths].join(", ")}`);
+  const lengths = values(head, "content-length").flatMap((value) => value.split(",")).map(trimmed);
+  if (lengths.length > 0) {
+    const length = Number(lengths[0]);
+    const right = (text: string) => /^\d+$/.test(text) && Number(text) === length;
+    if (!lengths.every(right) || !Number.isSafeInteger(length)) {
+      throw malformed(`Content-Length: ${lengths.join(", ")}`);
+    }
     return { kind: "length", length, codings: [] };
   }
   // 8. until the connection is closed
@@ -516,7 +515,7 @@ export class ResponseReader {
       this.#line += byteString(piece);
       // another protocol, or HTTP/0.9: do not wait for a head that never comes
       if (begins && !"HTTP/".startsWith(this.#line.slice(0, 5))) {
-        throw malformed(`it starts with "${this.#line.slice(0, 60)}"`);
+        throw malformed(`it starts with "${this.#line}"`);
       }
       if (lf < 0) return end;
       if (this.#line === "\n" || this.#line === "\r\n") {
@@ -584,7 +583,7 @@ function shown(text: string): string {
   } catch {
     // not UTF-8: one char a byte it stays
   }
-  return printable(decoded.replace(/\/\/[^\s/?#@]*@/g, "//***@"));
+  return printable(decoded.replace(/\/\/[^\s/?#]*@/g, "//***@"));
 }
 
 /** The URL without userinfo, for people. */
@@ -603,16 +602,13 @@ function withoutUser(url: URL): string {
 export function parseUrl(text: string): URL {
   refuseControls("the URL", text);
   const full = /^[a-z][a-z\d+.-]*:\/\//i.test(text) ? text : `http://${text}`;
-  const masked = full.replace(/\/\/[^/?#]*@/, "//***@");
+  const masked = full.replace(/\/\/.*@/, "//***@");
   if (!URL.canParse(full)) {
     throw new TrioError(EXIT.url, `malformed URL "${masked}"`);
   }
   const url = new URL(full);
   if (!/^https?:$/.test(url.protocol)) {
-    throw new TrioError(
-      EXIT.unexpected,
-      `unsupported scheme in "${masked}" (only http and https)`,
-    );
+    throw new TrioError(EXIT.unexpected, `unsupported scheme in "${masked}" (only http and https)`);
   }
   return url;
 }
@@ -637,7 +633,7 @@ export function fileName(url: URL): string {
     // not UTF-8 behind the percent signs: the name stays as it is
   }
   name = name.replace(/[\p{Cc}\p{Cf}/\\:*?"<>|]/gu, "_").replace(/[. ]+$/, "");
-  if (/^(con|prn|aux|nul|com\d|lpt\d)(\.|$)/i.test(name)) name = `_${name}`;
+  if (/^(-|(con|prn|aux|nul|com\d|lpt\d)(\..*)?)$/is.test(name)) name = `_${name}`;
   const dot = name.lastIndexOf(".");
   const end = dot > 0 && name.length - dot <= 16 ? name.slice(dot) : "";
   let stem = [...name.slice(0, name.length - end.length)];
@@ -693,8 +689,8 @@ function userinfo(url: URL): string | undefined {
 /** A byte source, as `Deno.Conn`. */
 type Source = Pick<Deno.Conn, "read">;
 
-/** The longest that `setTimeout` takes: 2^31 - 1 ms. */
-const MAX_TIMER_MS = 2147483647;
+/** The longest that `setTimeout` takes, in milliseconds. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * Ends what is pending when the caller's signal or a time limit says so: it
@@ -707,6 +703,7 @@ class Guard implements Disposable {
   readonly #end: number;
   #conn: Deno.Conn | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #due = Infinity;
   #deadline = Infinity;
   #seconds = 0;
   #what = "";
@@ -743,12 +740,12 @@ class Guard implements Disposable {
     this.#conn = undefined;
   }
 
-  /** Allows `seconds` from now for `what`. A timer once set is used again. */
+  /** Allows `seconds` from now; `what` says what for. A timer once set is used again. */
   limit(seconds: number, what: string) {
     this.#seconds = seconds;
     this.#what = what;
     this.#deadline = performance.now() + seconds * 1000;
-    if (this.#timer === undefined) this.#check();
+    if (this.#deadline < this.#due) this.#check();
   }
 
   /** Nothing is waited for: only the time for everything counts. */
@@ -757,17 +754,16 @@ class Guard implements Disposable {
   }
 
   #check = () => {
+    clearTimeout(this.#timer);
     const now = performance.now();
-    const next = Math.min(this.#deadline, this.#end);
+    this.#due = Math.min(this.#deadline, this.#end);
     if (now >= this.#end) {
-      this.#abort(new TrioError(EXIT.timeout, "timed out: --max-time passed"));
+      this.#abort(new TrioError(EXIT.timeout, "timed out: not done within --max-time"));
     } else if (now >= this.#deadline) {
-      const limit = `${this.#what} took more than ${this.#seconds} s`;
-      this.#abort(new PassingError(EXIT.timeout, `timed out: ${limit}`));
-    } else {
-      this.#timer = next < Infinity
-        ? setTimeout(this.#check, Math.min(next - now, MAX_TIMER_MS))
-        : undefined;
+      const text = `timed out: ${this.#what} ${this.#seconds}`;
+      this.#abort(new PassingError(EXIT.timeout, text));
+    } else if (this.#due < Infinity) {
+      this.#timer = setTimeout(this.#check, Math.min(this.#due - now, MAX_TIMER_MS));
     }
   };
 
@@ -836,6 +832,7 @@ export class HttpResponse implements Disposable {
 
   /** Reads up to `p.length` bytes of the body; `null` at its end. */
   async read(p: Uint8Array): Promise<number | null> {
+    if (p.length === 0) return 0;
     try {
       const n = await this.#source.read(p);
       if (n === null) this.close();
@@ -848,15 +845,15 @@ export class HttpResponse implements Disposable {
 
   /** The body as a stream, and so as an async iterable of bytes. */
   get body(): ReadableStream<Uint8Array> {
-    return this.#body ??= ReadableStream.from(this.#chunks());
-  }
-
-  async *#chunks() {
-    try {
-      yield* readUntilEof(this);
-    } finally {
-      this.close();
-    }
+    return this.#body ??= new ReadableStream({
+      pull: async (controller) => {
+        const p = new Uint8Array(64 * 1024);
+        const n = await this.read(p);
+        if (n === null) controller.close();
+        else controller.enqueue(p.subarray(0, n));
+      },
+      cancel: () => this.close(),
+    }, { highWaterMark: 0 });
   }
 
   /** Closes the connection; the rest of the body is lost. */
@@ -891,20 +888,20 @@ export async function request(
   url: string | URL,
   options: RequestOptions = {},
 ): Promise<HttpResponse> {
-  const first = url instanceof URL ? url : parseUrl(url);
+  const first = parseUrl(String(url));
   const redirects: Redirect[] = [], timing: Timing[] = [];
-  const { maxTime = Infinity, maxRedirects = 20 } = options;
+  const { maxTime = Infinity, maxRedirects = 20, user = userinfo(first) } = options;
   const end = performance.now() + maxTime * 1000;
   for (let target = first;;) {
     const guard = new Guard(options.signal, end);
     try {
-      const trusted = target.origin === first.origin;
-      const reply = await exchange(target, first, trusted, options, guard);
+      const secrets = target.origin === first.origin
+        ? { user }
+        : { user: userinfo(target), headers: [] };
+      const reply = await exchange(target, { ...options, ...secrets }, guard);
       timing.push(reply.timing);
-      const next = redirectTarget(target, reply.head);
-      if (!next || options.follow === false) {
-        return new HttpResponse(reply, withoutUser(target), redirects, timing);
-      }
+      const next = options.follow === false ? undefined : redirectTarget(target, reply.head);
+      if (!next) return new HttpResponse(reply, withoutUser(target), redirects, timing);
       guard[Symbol.dispose]();
       const from = withoutUser(target), to = withoutUser(next);
       if (target.protocol === "https:" && next.protocol === "http:") {
@@ -931,19 +928,14 @@ function refused(why: string): TrioError {
 /** Where a redirect leads, if the head is one (RFC 9110 section 10.2.2). */
 function redirectTarget(from: URL, head: Head): URL | undefined {
   const [location] = values(head, "location");
-  if (![301, 302, 303, 307, 308].includes(head.status) || !location) {
-    return undefined;
-  }
+  if (![301, 302, 303, 307, 308].includes(head.status) || !location) return undefined;
   // bytes that are no ASCII go on as they came, as curl and browsers do
   const text = location.replace(
     /[\x80-\xff]/g,
     (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
   );
   if (!URL.canParse(text, from)) {
-    throw new TrioError(
-      EXIT.url,
-      `redirect to a malformed URL: ${shown(text)}`,
-    );
+    throw new TrioError(EXIT.url, `redirect to a malformed URL: ${shown(text)}`);
   }
   const to = new URL(text, from);
   if (!/^https?:$/.test(to.protocol)) {
@@ -953,59 +945,81 @@ function redirectTarget(from: URL, head: Head): URL | undefined {
   return to;
 }
 
-/** One request and the head of its response. */
-async function exchange(
-  url: URL,
-  first: URL,
-  trusted: boolean,
-  options: RequestOptions,
-  guard: Guard,
-): Promise<Reply> {
+/** One request and its response, as far as the end of the head. */
+async function exchange(url: URL, options: RequestOptions, guard: Guard): Promise<Reply> {
   const { method = "GET", connectTimeout = 30, stallTimeout = 60 } = options;
-  const log = options.onDialogue;
-  const timing: Timing = {
-    url: withoutUser(url),
-    lookup: null,
-    tcp: 0,
-    tls: 0,
-    wait: 0,
-    transfer: 0,
-  };
-  guard.limit(connectTimeout, "connecting");
+  const timing = { url: withoutUser(url), lookup: null, tcp: 0, tls: 0, wait: 0, transfer: 0 };
   const proxy = proxyFor(url, options);
+  const lines = requestLines(url, proxy, options);
+  guard.limit(connectTimeout, `no connection to ${url.host} within --connect-timeout`);
   const conn = await open(url, proxy, options, guard, timing);
-
-  guard.limit(stallTimeout, "waiting for the reply");
-  const user = userinfo(url) ?? userinfo(first);
-  const lines = requestLines(url, proxy, {
-    ...options,
-    headers: trusted ? options.headers ?? [] : [],
-    user: trusted ? options.user ?? user : userinfo(url),
-  });
-  log?.(lines.map((line) => `> ${masked(line)}`).join("\n"));
   const started = performance.now();
+  const buffer = new Uint8Array(64 * 1024);
+  const waiting = () =>
+    guard.limit(stallTimeout, `no reply from ${url.host} within --stall-timeout`);
+  const { reader, early } = await ask(conn, method, lines, buffer, options, guard, waiting);
+  guard.pause();
+  const { head, framing } = reader;
+  timing.wait = performance.now() - started;
+  const raw = bodyOf(conn, reader, early, guard, stallTimeout, timing);
+  const codings = framing.codings;
+  if (options.compressed && framing.kind !== "none") {
+    const content = codingsIn(head, "content-encoding");
+    checkCodings(content, ["gzip", "x-gzip", "deflate", "br"]);
+    codings.unshift(...content);
+  }
+  const plain = codings.length === 0;
+  const length = plain && framing.kind === "length" ? framing.length : undefined;
+  return { head, length, source: plain ? raw : decoded(raw, codings, guard), guard, timing };
+}
+
+/** A response whose head has come. */
+type Answered = ResponseReader & { head: Head; framing: Framing };
+
+/** Sends a request and reads the head; `early` are the bytes of the body that came with it. */
+async function ask(
+  conn: Deno.Conn,
+  method: string,
+  lines: string[],
+  buffer: Uint8Array,
+  { onDialogue }: RequestOptions,
+  guard: Guard,
+  waiting: () => void,
+): Promise<{ reader: Answered; early: Uint8Array }> {
+  const hear = ({ lines }: Head) =>
+    onDialogue?.(lines.map((line) => `< ${shown(line)}`).join("\n"));
+  onDialogue?.(lines.map((line) => `> ${masked(line)}`).join("\n"));
+  waiting();
   const bytes = new TextEncoder().encode(lines.join("\r\n") + "\r\n\r\n");
   // a peer may answer and close before it has read the request: its answer counts
   await guard.wait(writeAll(conn, bytes).catch(unlessBroken));
-
   const reader = new ResponseReader(method);
-  reader.onInterim = ({ lines }) => {
-    log?.(lines.map((line) => `< ${shown(line)}`).join("\n"));
-    guard.limit(stallTimeout, "waiting for the reply");
+  reader.onInterim = (head) => {
+    hear(head);
+    waiting();
   };
-  const buffer = new Uint8Array(64 * 1024);
   let kept = 0;
-  while (!reader.head) {
-    kept = await receive(conn, reader, buffer, guard);
-    timing.wait ||= performance.now() - started;
-  }
-  guard.pause();
-  const { head, framing } = reader;
-  log?.(head.lines.map((line) => `< ${shown(line)}`).join("\n"));
+  while (!reader.head) kept = await receive(conn, reader, buffer, guard);
+  hear(reader.head);
+  return { reader: reader as Answered, early: buffer.subarray(0, kept) };
+}
 
-  const transferred = performance.now();
-  let early = buffer.subarray(0, kept);
-  const raw: Source = {
+function unlessBroken(error: unknown) {
+  const { BrokenPipe, ConnectionReset } = Deno.errors;
+  if (!(error instanceof BrokenPipe || error instanceof ConnectionReset)) throw error;
+}
+
+/** The body, its framing removed; codings are still on it. */
+function bodyOf(
+  conn: Deno.Conn,
+  reader: ResponseReader,
+  early: Uint8Array,
+  guard: Guard,
+  stallTimeout: number,
+  timing: Timing,
+): Source {
+  const started = performance.now();
+  return {
     async read(p) {
       if (early.length > 0) {
         const n = Math.min(early.length, p.length);
@@ -1014,36 +1028,15 @@ async function exchange(
         return n;
       }
       while (!reader.done) {
-        guard.limit(stallTimeout, "waiting for the next byte of the body");
+        guard.limit(stallTimeout, "no byte of the body within --stall-timeout");
         const n = await receive(conn, reader, p, guard);
         guard.pause();
         if (n > 0) return n;
       }
-      timing.transfer = performance.now() - transferred;
+      timing.transfer = performance.now() - started;
       return null;
     },
   };
-  const codings = framing!.codings;
-  if (options.compressed && !reader.done) {
-    const content = list(head, "content-encoding")
-      .filter((coding) => coding !== "identity");
-    checkCodings(content, ["gzip", "x-gzip", "deflate", "br"]);
-    codings.unshift(...content);
-  }
-  return {
-    head,
-    length: framing!.kind === "length" && codings.length === 0 ? framing!.length : undefined,
-    source: codings.length > 0 ? decoded(raw, codings, guard) : raw,
-    guard,
-    timing,
-  };
-}
-
-function unlessBroken(error: unknown) {
-  if (
-    !(error instanceof Deno.errors.BrokenPipe ||
-      error instanceof Deno.errors.ConnectionReset)
-  ) throw error;
 }
 
 /** One read into `p`: how many bytes of the body are there now. */
@@ -1060,11 +1053,8 @@ async function receive(
     guard.signal.throwIfAborted();
     clean = false;
     if (!(error instanceof Deno.errors.UnexpectedEof)) {
-      throw new PassingError(
-        EXIT.broken,
-        `the connection broke: ${reason(error)}`,
-        { cause: error },
-      );
+      const text = `the connection broke: ${reason(error)}`;
+      throw new PassingError(EXIT.broken, text, { cause: error });
     }
   }
   if (n !== null) return reader.take(p, 0, n);
@@ -1147,12 +1137,7 @@ function timedLookup(hostname: string): { ms: number | null } & Disposable {
   return lookup;
 }
 
-function connectError(
-  error: unknown,
-  address: string,
-  proxied: boolean,
-  guard: Guard,
-): unknown {
+function connectError(error: unknown, address: string, proxied: boolean, guard: Guard): unknown {
   if (guard.signal.aborted || error instanceof Deno.errors.NotCapable) {
     return error;
   }
@@ -1185,20 +1170,17 @@ async function tunnel(
     `User-Agent: ${options.userAgent ?? USER_AGENT}`,
     ...proxyAuthorization(proxy),
   ];
-  options.onDialogue?.(lines.map((line) => `> ${masked(line)}`).join("\n"));
-  const bytes = new TextEncoder().encode(lines.join("\r\n") + "\r\n\r\n");
-  await guard.wait(writeAll(conn, bytes).catch(unlessBroken));
-  const reader = new ResponseReader("CONNECT");
   // one byte a read: what follows the head belongs to TLS
   const byte = new Uint8Array(1);
-  while (!reader.head) await receive(conn, reader, byte, guard);
-  const { status, statusText, lines: reply } = reader.head;
-  options.onDialogue?.(reply.map((line) => `< ${shown(line)}`).join("\n"));
-  if (status < 200 || status > 299) {
-    throw new TrioError(
-      EXIT.broken,
-      `proxy ${proxy.host} refused the tunnel to ${authority}: ${status} ${shown(statusText)}`,
-    );
+  const asked = ask(conn, "CONNECT", lines, byte, options, guard, () => {});
+  const { reader } = await asked.catch((error) => {
+    if (!(error instanceof TrioError) || guard.signal.aborted) throw error;
+    throw new TrioError(EXIT.broken, `proxy ${proxy.host}: ${error.message}`, { cause: error });
+  });
+  const { status, statusText } = reader.head;
+  if (status > 299) {
+    const text = `proxy ${proxy.host} refused the tunnel to ${authority}`;
+    throw new TrioError(EXIT.broken, `${text}: ${status} ${shown(statusText)}`);
   }
 }
 
@@ -1229,39 +1211,24 @@ async function secure(
     guard.signal.throwIfAborted();
     const text = reason(error);
     const why = /^invalid peer certificate: (.*)$/s.exec(text)?.[1];
-    throw why === undefined
-      ? new TrioError(
-        EXIT.tls,
-        `TLS handshake with ${url.host} failed: ${printable(text)}`,
-        { cause: error },
-      )
-      : new TrioError(
-        EXIT.certificate,
-        `the certificate of ${url.host} is not trusted: ${certificate(why)}`,
-        { cause: error },
-      );
+    const [code, what] = why === undefined
+      ? [EXIT.tls, `TLS handshake with ${url.host} failed: ${text}`]
+      : [EXIT.certificate, `the certificate of ${url.host} is not trusted: ${certificate(why)}`];
+    throw new TrioError(code, what, { cause: error });
   }
 }
 
 function certificate(why: string): string {
-  if (why.startsWith("UnknownIssuer")) {
-    return "unknown issuer (--cacert FILE trusts it)";
-  }
-  if (/^(NotValidForName|certificate not valid for name)/.test(why)) {
-    return "it is for another name";
-  }
+  if (why.startsWith("UnknownIssuer")) return "unknown issuer (--cacert FILE trusts it)";
+  if (/not ?valid ?for ?name/i.test(why)) return "it is for another name";
   if (/expired/i.test(why)) return "it has expired";
-  return printable(why);
+  return why;
 }
 
 const USER_AGENT = `tcp-trio/${VERSION}`;
 
 /** The lines of a request (RFC 9112 section 3, RFC 9110 section 7.2). */
-function requestLines(
-  url: URL,
-  proxy: URL | undefined,
-  options: RequestOptions,
-): string[] {
+function requestLines(url: URL, proxy: URL | undefined, options: RequestOptions): string[] {
   const absolute = proxy !== undefined && url.protocol === "http:";
   const { method = "GET", user, offset } = options;
   const lines = [
@@ -1279,13 +1246,10 @@ function requestLines(
     lines.push("Accept-Encoding: gzip, deflate, br");
   }
   const added = (options.headers ?? []).map((line) => {
-    const [, name, mark, value] = /^([\w!#$%&'*+.^`|~-]+)([:;])\s*(.*?)\s*$/s
-      .exec(line) ?? [];
+    refuseControls("a header", line);
+    const [, name, mark, value] = /^([\w!#$%&'*+.^`|~-]+)([:;])\s*(.*?)\s*$/.exec(line) ?? [];
     if (name === undefined || (mark === ";" && value)) {
-      throw new TrioError(
-        EXIT.usage,
-        `a header is "Name: value", not "${masked(line)}"`,
-      );
+      throw new TrioError(EXIT.usage, 'a header is "Name: value", "Name:" or "Name;"');
     }
     return { name, text: `${name}: ${value}`, sent: mark === ";" || value };
   });
@@ -1302,10 +1266,7 @@ function requestLines(
 
 /** A request line for people, without secrets. */
 function masked(line: string): string {
-  return printable(line).replace(
-    /^((?:proxy-)?authorization|cookie):.*$/is,
-    "$1: ***",
-  );
+  return printable(line).replace(/^((?:proxy-)?authorization|cookie):.*$/is, "$1: ***");
 }
 
 /** Undoes codings, the last one first (RFC 9110 section 8.4). */
@@ -1349,28 +1310,33 @@ async function* decode(
   const iterator = body[Symbol.asyncIterator]();
   const first = await iterator.next();
   if (first.done) return;
+  let fed = 0;
   const whole = async function* () {
-    yield first.value;
-    yield* { [Symbol.asyncIterator]: () => iterator };
+    for (let next = first; !next.done; next = await iterator.next()) {
+      fed += next.value.length;
+      yield next.value;
+    }
+    // the decoder of brotli does not tell a stream that was cut short from a complete one,
+    // but only to the former a further byte belongs
+    if (coding === "br") yield new Uint8Array(1);
   };
-  if (coding === "br") {
-    // node:zlib takes a brotli stream that was cut short for complete
-    yield* ReadableStream.from(whole()).pipeThrough(new DecompressionStream("brotli"));
-    return;
-  }
-  // node:zlib takes a third of the time of DecompressionStream and, as RFC 1952 has it,
-  // a gzip stream of several members. Loading it costs 12 ms: not before it is needed.
+  // node:zlib takes a third of the time of DecompressionStream, its memory stays flat whatever
+  // comes, and it knows gzip streams of several members. Loading it costs 12 ms: not before.
   const { pipeline, Readable } = await import("node:stream");
   const zlib = await import("node:zlib");
   const options = { chunkSize: 1024 * 1024 };
-  // "deflate" means zlib (RFC 1950), but some servers send it raw (RFC 1951)
-  const decoder = coding !== "deflate"
-    ? zlib.createGunzip(options)
+  const make = coding === "br"
+    ? zlib.createBrotliDecompress
+    : coding !== "deflate"
+    ? zlib.createGunzip
+    // "deflate" means zlib (RFC 1950), but some servers send it raw (RFC 1951)
     : (first.value[0]! & 15) === 8
-    ? zlib.createInflate(options)
-    : zlib.createInflateRaw(options);
+    ? zlib.createInflate
+    : zlib.createInflateRaw;
+  const decoder = make(options);
   // an error of any stage reaches the reader through the last one
   yield* pipeline(Readable.from(whole(), { objectMode: false }), decoder, () => {});
+  if (coding === "br" && decoder.bytesWritten > fed) throw new Error("unexpected end of file");
 }
 
 // --- The file ---------------------------------------------------------------
@@ -1381,6 +1347,10 @@ const BUFFER_SIZE = 1024 * 1024;
 const WRITE_SIZE = 256 * 1024;
 /** The longest pause between two tries, in seconds. */
 const MAX_BACKOFF_S = 60;
+/** The longest Retry-After that is waited for, in seconds. */
+const MAX_RETRY_AFTER_S = 3600;
+/** How long bytes may wait in a buffer while the disk is idle, in milliseconds. */
+const FLUSH_MS = 1000;
 
 /**
  * Where the body goes. With read access to its folder that is FILE.part, which replaces FILE
@@ -1388,64 +1358,61 @@ const MAX_BACKOFF_S = 60;
  * renames nor tells what is there.
  */
 class Output {
-  /** How many bytes are in it. */
+  /** How many bytes of the body are in it. */
   size = 0;
-  /** The date that names the version of the bytes that were there before. */
-  validator: string | undefined;
-  /** Whether the bytes that are there may be continued, or lost. */
-  #continued = false;
-  /** FILE, if it is what is continued, in a copy. */
-  #seed = false;
+  /** When the bytes that were there before were modified. */
+  date: Date | undefined;
+  #target: string;
+  #partial = false;
+  /** Where the bytes that may be continued are. */
+  #found: "path" | "FILE" | undefined;
+  #created = false;
   #sink: Pick<Deno.FsFile, "write" | "close"> | undefined;
+  /** The sink, if it is a regular file. */
   #file: Deno.FsFile | undefined;
   #hash: import("node:crypto").Hash | undefined;
 
-  private constructor(
-    readonly options: DownloadOptions & { signal: AbortSignal },
-    readonly target: string,
-    readonly partial: boolean,
-  ) {}
+  constructor(name: string, readonly options: DownloadOptions & { signal: AbortSignal }) {
+    this.#target = name;
+  }
 
-  /** The file that is written to. */
+  /** The file that has the bytes. */
   get path(): string {
-    return this.partial ? `${this.target}.part` : this.target;
+    return this.#partial && this.#found !== "FILE" ? `${this.#target}.part` : this.#target;
   }
 
   /** Looks at what is there, as far as that is allowed, and changes nothing. */
-  static async plan(
-    name: string,
-    options: DownloadOptions & { signal: AbortSignal },
-  ): Promise<Output> {
-    if (name === "-") return new Output(options, name, false);
+  async look() {
+    const name = this.#target, { clobber = true, resume } = this.options;
+    if (name === "-") return;
     const folder = name.replace(/[^/]*$/, "") || ".";
     const read = await Deno.permissions.query({ name: "read", path: folder });
     if (read.state !== "granted") {
-      const output = new Output(options, name, false);
-      if (options.resume) await output.#measure();
-      return output;
+      if (resume) await this.#measure();
+      return;
     }
-    const target = await orNone(Deno.realPath(name)) ?? name;
-    const info = await orNone(Deno.lstat(target));
-    if (info?.isDirectory) throw new TrioError(EXIT.write, `cannot write ${name}: it is a folder`);
-    if (info && options.clobber === false) throw isThere(name);
+    this.#target = await this.#find(Deno.realPath(name)) ?? name;
+    const info = await this.#find(Deno.lstat(this.#target));
+    if (info?.isDirectory) throw cannotWrite(name, "it is a folder");
+    if (info && !clobber) throw cannotWrite(name, "it is there already (--no-clobber)");
     // devices, pipes and links to nothing cannot be replaced: they are written to
-    if (info && !info.isFile) return new Output(options, target, false);
-    const output = new Output(options, target, true);
-    if (options.resume) {
-      const part = await orNone(Deno.stat(output.path));
-      output.#continued = part !== undefined;
-      output.#seed = part === undefined && info !== undefined;
-      output.size = (part ?? info)?.size ?? 0;
-      output.validator = (part ?? info)?.mtime?.toUTCString();
-    }
-    return output;
+    if (info && !info.isFile) return;
+    this.#partial = true;
+    if (!resume) return;
+    const part = await this.#find(Deno.stat(this.path));
+    const found = part ?? info;
+    if (!found) return;
+    this.#found = part ? "path" : "FILE";
+    this.size = found.size;
+    this.date = found.mtime ?? undefined;
   }
 
   /** Finds the size of a file that may be written but not looked at. */
   async #measure() {
-    using file = await orNone(Deno.open(this.path, { write: true }));
-    this.#continued = file !== undefined;
-    this.size = await file?.seek(0, Deno.SeekMode.End) ?? 0;
+    using file = await this.#find(Deno.open(this.path, { write: true }));
+    if (!file) return;
+    this.#found = "path";
+    this.size = await this.#io(file.seek(0, Deno.SeekMode.End));
   }
 
   /** Whether what was written can be taken back, to start over. */
@@ -1455,94 +1422,128 @@ class Output {
 
   /** Makes it ready for the bytes from `offset`, 0 or its size, on. */
   async open(offset: number) {
-    if (this.#sink === undefined) await this.#open(offset);
-    else if (offset < this.size) await this.#restart();
+    if (this.#sink === undefined) await this.#create(offset);
+    else if (offset < this.size) await this.#cut(0);
   }
 
-  async #open(offset: number) {
-    if (this.options.sha256) this.#hash = await newHash();
-    if (this.target === "-") {
+  async #create(offset: number) {
+    await this.#startHash();
+    if (this.#target === "-") {
       this.#sink = { write: writeStdout, close() {} };
       return;
     }
-    if (this.#seed && offset > 0) {
-      await this.#io(this.path, Deno.copyFile(this.target, this.path));
-      this.#continued = true;
+    if (this.#found === "FILE") {
+      this.#found = undefined;
+      if (offset > 0) {
+        await this.#io(Deno.copyFile(this.#target, this.path));
+        this.#found = "path";
+      }
     }
-    const createNew = !this.#continued && (this.partial || this.options.clobber === false);
-    const open = Deno.open(this.path, { write: true, create: true, createNew });
-    const file = this.#sink = await this.#io(this.path, open);
-    if (await isSeekable(file)) this.#file = file;
-    if (offset === 0) return await this.#restart();
-    if (this.#hash) {
-      using file = await Deno.open(this.path, { read: true });
-      for await (const bytes of readUntilEof(file)) this.#hash.update(bytes);
-    }
-    await this.#file?.seek(offset, Deno.SeekMode.Start);
+    const { clobber = true } = this.options;
+    const createNew = !this.#found && (this.#partial || !clobber);
+    const options = { write: true, create: true, createNew };
+    this.#sink = this.#file = await this.#io(Deno.open(this.path, options));
+    this.#created = createNew;
+    if (offset > 0) await this.#hashFound();
+    await this.#cut(offset);
   }
 
-  async #restart() {
-    this.size = 0;
-    if (this.#hash) this.#hash = await newHash();
-    if (!this.#file) return;
-    await this.#io(this.path, this.#file.truncate(0));
-    await this.#file.seek(0, Deno.SeekMode.Start);
+  /** Keeps the first `size` bytes. A device or a pipe has none: it is written to as it is. */
+  async #cut(size: number) {
+    if (size < this.size) await this.#startHash();
+    this.size = size;
+    try {
+      await this.#file?.truncate(size);
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw cannotWrite(this.path, reason(error));
+      this.#file = undefined; // EINVAL
+    }
+    await this.#file?.seek(size, Deno.SeekMode.Start);
   }
 
-  /** Adds bytes of the body. */
-  async write(bytes: Uint8Array) {
-    await this.#io(this.path, writeAll(this.#sink!, bytes));
+  async #startHash() {
+    if (!this.options.sha256) return;
+    this.#hash = (await import("node:crypto")).createHash("sha256");
+  }
+
+  async #hashFound() {
+    if (!this.#hash) return;
+    using file = await Deno.open(this.path, { read: true });
+    for await (const bytes of readUntilEof(file)) this.#hash.update(bytes);
+  }
+
+  /** What was found is complete. */
+  async reuse() {
+    await this.#startHash();
+    await this.#hashFound();
+  }
+
+  /** Adds bytes of the body; the date names their version, whenever the process may end. */
+  async write(bytes: Uint8Array, lastModified: Date | undefined) {
+    await this.#io(writeAll(this.#sink!, bytes));
+    if (this.#partial && lastModified) this.#file?.utimeSync(lastModified, lastModified);
     this.#hash?.update(bytes);
     this.size += bytes.length;
   }
 
   /** The body is complete: checks it and gives it its name. */
   async commit(lastModified: Date | undefined): Promise<string | undefined> {
+    const { clobber = true, remoteTime, sha256: expected } = this.options;
     const sha256 = this.#hash?.digest("hex");
-    const expected = this.options.sha256?.toLowerCase();
-    if (sha256 !== expected) {
+    if (sha256 !== expected?.toLowerCase()) {
       throw new TrioError(EXIT.checksum, `the SHA-256 is ${sha256}, not ${expected}`);
     }
-    const { clobber = true, remoteTime } = this.options;
-    if (remoteTime && lastModified) await this.#file?.utime(new Date(), lastModified);
+    const date = remoteTime && lastModified || new Date();
+    await this.#file?.utime(date, date);
     this.#close();
-    if (this.partial) {
-      if (!clobber && await orNone(Deno.lstat(this.target))) throw isThere(this.target);
-      await this.#io(this.target, Deno.rename(this.path, this.target));
+    if (this.#partial && this.#found !== "FILE") {
+      if (!clobber && await this.#find(Deno.lstat(this.#target))) {
+        throw cannotWrite(this.#target, "it is there already (--no-clobber)");
+      }
+      await this.#io(Deno.rename(this.path, this.#target));
     }
     return sha256;
   }
 
-  /** Leaves what came for a later run, with the date that names its version. */
-  async keep(lastModified: Date | undefined) {
-    if (this.partial && lastModified) await this.#file?.utime(new Date(), lastModified);
-    const created = this.#sink && this.partial && !this.#continued;
+  /** Leaves what came for a later run. */
+  async keep(): Promise<undefined> {
     this.#close();
-    if (created && this.size === 0) await Deno.remove(this.path);
-  }
-
-  /** Waits for work on `path`; what fails there is an error of that kind. */
-  async #io<T>(path: string, pending: Promise<T>): Promise<T> {
-    try {
-      return await abortable(pending, this.options.signal);
-    } catch (error) {
-      this.options.signal.throwIfAborted();
-      if (error instanceof Deno.errors.NotCapable) throw error;
-      const why = error instanceof Deno.errors.AlreadyExists && this.partial
-        ? "it is there from an earlier run (-C goes on with it, or remove it)"
-        : reason(error);
-      throw new TrioError(EXIT.write, `cannot write ${path}: ${why}`, { cause: error });
-    }
+    if (this.#created && this.#partial && this.size === 0) await Deno.remove(this.path);
   }
 
   #close() {
     this.#sink?.close();
     this.#sink = this.#file = undefined;
   }
+
+  /** Waits for work on the file; what fails there is an error of that kind. */
+  async #io<T>(pending: Promise<T>): Promise<T> {
+    const { signal } = this.options;
+    try {
+      return await abortable(pending, signal); // a pipe may take nothing for ever
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof Deno.errors.NotCapable) throw error;
+      const stale = error instanceof Deno.errors.AlreadyExists && this.#partial;
+      throw cannotWrite(
+        this.path,
+        stale ? "it is left from an earlier run (-C goes on with it, or remove it)" : reason(error),
+        error,
+      );
+    }
+  }
+
+  /** What is not there is no error. */
+  async #find<T>(pending: Promise<T>): Promise<T | undefined> {
+    const found = pending.catch((error) => {
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+    return await this.#io(found) as T | undefined;
+  }
 }
 
-async function newHash(): Promise<import("node:crypto").Hash> {
-  return (await import("node:crypto")).createHash("sha256");
+function cannotWrite(path: string, why: string, cause?: unknown): TrioError {
+  return new TrioError(EXIT.write, `cannot write ${path}: ${why}`, { cause });
 }
 
 async function writeStdout(bytes: Uint8Array): Promise<number> {
@@ -1552,21 +1553,7 @@ async function writeStdout(bytes: Uint8Array): Promise<number> {
   return await Deno.stdout.write(bytes);
 }
 
-function isThere(name: string): TrioError {
-  return new TrioError(EXIT.write, `${name} is there already (--no-clobber)`);
-}
-
-/** What is not there is no error. */
-async function orNone<T>(pending: Promise<T>): Promise<T | undefined> {
-  try {
-    return await pending;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
-
-/** Waits for `pending` until the signal aborts: a pipe may take nothing for ever. */
+/** Waits for `pending`, but no longer than until the signal aborts. */
 async function abortable<T>(pending: Promise<T>, signal: AbortSignal): Promise<T> {
   const aborted = Promise.withResolvers<never>();
   const abort = () => aborted.reject(signal.reason);
@@ -1576,15 +1563,6 @@ async function abortable<T>(pending: Promise<T>, signal: AbortSignal): Promise<T
     return await Promise.race([pending, aborted.promise]);
   } finally {
     signal.removeEventListener("abort", abort);
-  }
-}
-
-async function isSeekable(file: Deno.FsFile): Promise<boolean> {
-  try {
-    await file.seek(0, Deno.SeekMode.Current);
-    return true;
-  } catch {
-    return false; // a pipe or a device
   }
 }
 
@@ -1609,54 +1587,68 @@ export async function download(
   url: string | URL,
   options: DownloadOptions = {},
 ): Promise<Download> {
-  const target = url instanceof URL ? url : parseUrl(url);
+  const target = parseUrl(String(url));
   const { output: file = fileName(target), maxTime = Infinity, retry = 3 } = options;
   const { progress = { bytes: 0, resumed: 0 } } = options;
   const started = performance.now();
   const seconds = () => (performance.now() - started) / 1000;
   using guard = new Guard(options.signal, started + maxTime * 1000);
   const { signal } = guard;
-  const output = await Output.plan(file, { ...options, signal });
   const asked = { ...options, signal, maxTime: undefined };
-  const version: Version = { validator: output.validator };
-  progress.bytes = progress.resumed = output.size;
+  const output = new Output(file, asked);
+  await output.look();
+  const version: Version = { date: output.date?.toUTCString() };
   for (let attempts = 1, pause = 0;; attempts++) {
     try {
       if (pause > 0) await sleep(pause * 1000, signal);
       const response = await attempt(target, asked, output, version, progress);
-      const sha256 = await output.commit(version.lastModified);
+      const sha256 = response.status === 304
+        ? await output.keep()
+        : await output.commit(lastModified(version));
       const { size: bytes } = output;
       return { response, file, bytes, sha256, attempts, seconds: seconds() };
     } catch (error) {
       if (error instanceof PassingError && attempts <= retry) {
         pause = error.retryAfter ?? Math.min(2 ** (attempts - 1), MAX_BACKOFF_S);
-        if (seconds() + pause < maxTime) {
+        if (seconds() + pause < maxTime && pause <= MAX_RETRY_AFTER_S) {
           options.onRetry?.(error, pause);
           continue;
         }
       }
-      const { path, size } = output;
-      await output.keep(version.lastModified);
-      if (error instanceof TrioError && size > 0 && file !== "-") {
+      await output.keep();
+      if (error instanceof TrioError && output.size > 0 && file !== "-") {
         const total = version.total === undefined ? "" : ` of ${version.total}`;
-        error.message += ` (${path} has ${size}${total} bytes, -C goes on)`;
+        const final = error.code === EXIT.checksum || error.code === EXIT.size;
+        const advice = final ? "" : ", -C goes on";
+        error.message += ` (${output.path} has ${output.size}${total} bytes${advice})`;
       }
       throw error;
     }
   }
 }
 
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return abortable(new Promise((resolve) => setTimeout(resolve, ms)), signal);
+async function sleep(ms: number, signal: AbortSignal) {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, ms);
+  try {
+    await abortable(promise, signal);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Which version of the resource the bytes in the file belong to. */
 interface Version {
-  /** What `If-Range` sends: a strong ETag or a date (RFC 9110 section 13.1.5). */
-  validator?: string | undefined;
-  lastModified?: Date | undefined;
+  /** Its ETag, perhaps a weak one. */
+  etag?: string | undefined;
+  /** Its Last-Modified. */
+  date?: string | undefined;
   /** Its size in bytes. */
   total?: number | undefined;
+}
+
+function lastModified({ date }: Version): Date | undefined {
+  return date === undefined ? undefined : new Date(date);
 }
 
 /** One try: asks for what is missing and adds it to `output`. */
@@ -1668,52 +1660,66 @@ async function attempt(
   progress: Progress,
   offset: number = output.size,
 ): Promise<HttpResponse> {
-  using response = await request(target, { ...options, offset, ifRange: version.validator });
+  // the user's own Range is asked for as it is, and never goes on
+  const ranged = options.headers?.some((line) => /^range:/i.test(line));
+  if (ranged) offset = 0;
+  // RFC 9110 section 13.1.5: a weak ETag does not do
+  const ifRange = version.etag?.startsWith('"') ? version.etag : version.date;
+  using response = await request(target, { ...options, offset, ifRange });
   const { status, headers } = response;
-  // RFC 9110 section 14.4: Content-Range: bytes FIRST-LAST/TOTAL, or */TOTAL with 416
+  // RFC 9110 section 14.4: bytes FIRST-LAST/TOTAL, or with 416 bytes */TOTAL
   const range = /^bytes +(?:(\d+)-\d+|\*)\/(\d+|\*)$/i.exec(headers.get("content-range") ?? "");
   const total = range && range[2] !== "*" ? Number(range[2]) : undefined;
   const resumed = offset > 0 && status === 206;
-  if (offset > 0 && status === 416 && total === offset) {
-    await output.open(offset); // it was complete
+  const unsatisfied = offset > 0 && status === 416;
+  if (unsatisfied && total === offset) {
+    options.onHead?.(response);
+    await output.reuse(); // it was complete
     return response;
   }
-  if (resumed && isOther(version, response, total) || offset > 0 && status === 416 && range) {
-    Object.assign(version, { validator: undefined, total: undefined });
+  if (resumed && isOther(version, response, total, options) || unsatisfied && range) {
+    version.etag = version.date = version.total = undefined;
     return await attempt(target, options, output, version, progress, 0);
   }
-  if (resumed && Number(range?.[1]) !== offset || offset > 0 && status === 416) {
+  const start = resumed ? offset : 0;
+  const elsewhere = status === 206 && !ranged && Number(range?.[1]) !== start;
+  if (elsewhere || unsatisfied || start < output.size && !output.restartable) {
     throw new TrioError(EXIT.resume, `the server cannot resume at byte ${offset}`);
   }
   if (status >= 400 && options.fail !== false) throw statusError(response);
   options.onHead?.(response);
+  if (status === 304) return response; // FILE is what the server has
 
-  const start = resumed ? offset : 0;
-  if (start < output.size && !output.restartable) {
-    throw new TrioError(EXIT.resume, `the server cannot resume at byte ${offset}`);
-  }
-  const lastModified = headers.get("last-modified") ?? "";
-  const etag = headers.get("etag") ?? "";
-  const date = new Date(lastModified);
-  version.lastModified = Number.isNaN(date.getTime()) ? undefined : date;
-  version.validator = etag.startsWith('"') ? etag : version.lastModified && lastModified;
-  version.total = total ??
-    (response.length === undefined ? undefined : start + response.length);
+  const date = headers.get("last-modified") ?? "";
+  version.etag = headers.get("etag") ?? undefined;
+  version.date = Number.isNaN(Date.parse(date)) ? undefined : date;
+  const end = response.length === undefined ? undefined : start + response.length;
+  version.total = ranged ? end : total ?? end;
   const { maxFilesize = Infinity } = options;
   if ((version.total ?? 0) > maxFilesize) throw tooLarge(maxFilesize);
   await output.open(start);
-  progress.bytes = output.size;
+  progress.bytes = progress.resumed = start;
   progress.total = version.total;
-  await pour(response, output, progress, maxFilesize);
+  await pour(response, output, lastModified(version), progress, maxFilesize);
+  const { size } = output, { total: expected = size } = version;
+  if (size < expected) throw cutShort(`received ${size} bytes, expected ${expected}`);
+  if (size > expected) throw malformed(`${size} bytes where ${expected} were announced`);
   return response;
 }
 
 /** Whether the rest that comes belongs to another version than what is there. */
-function isOther({ validator, total }: Version, { headers }: HttpResponse, now?: number): boolean {
-  const name = validator?.startsWith('"') ? "etag" : "last-modified";
-  const differs = (a: unknown, b: unknown) => Boolean(a) && Boolean(b) && a !== b;
-  return differs(validator, headers.get(name)) || differs(total, now) ||
-    headers.has("content-encoding");
+function isOther(
+  version: Version,
+  { headers }: HttpResponse,
+  total: number | undefined,
+  { compressed }: RequestOptions,
+): boolean {
+  const differ = <T>(a: T | undefined, b: T | null | undefined) => Boolean(a && b && a !== b);
+  const time = (date: string | null | undefined) => date ? Date.parse(date) : undefined;
+  return differ(version.etag, headers.get("etag")) || differ(version.total, total) ||
+    differ(time(version.date), time(headers.get("last-modified"))) ||
+    // its offset counts coded bytes, the file's size does not
+    Boolean(compressed) && headers.has("content-encoding");
 }
 
 function tooLarge(limit: number): TrioError {
@@ -1728,22 +1734,33 @@ export function statusError(response: HttpResponse): TrioError {
   if (![408, 429, 500, 502, 503, 504].includes(status)) return new TrioError(EXIT.status, advice);
   const after = headers.get("retry-after") ?? "";
   const seconds = /^\d+$/.test(after) ? Number(after) : (Date.parse(after) - Date.now()) / 1000;
-  const retryAfter = Number.isNaN(seconds) ? undefined : Math.max(0, Math.ceil(seconds));
-  return new PassingError(EXIT.status, advice, {}, retryAfter);
+  if (Number.isNaN(seconds)) return new PassingError(EXIT.status, advice);
+  const wait = Math.max(0, Math.ceil(seconds));
+  return new PassingError(EXIT.status, `${text} (retry after ${wait} s)`, {}, wait);
 }
 
 /**
  * Moves the body to the file. Two buffers in turn: one is written while the other fills. Many
  * reads gather into one write; what came waits for more while the disk is busy.
  */
-async function pour(from: Source, to: Output, progress: Progress, limit: number) {
+async function pour(
+  from: Source,
+  to: Output,
+  lastModified: Date | undefined,
+  progress: Progress,
+  limit: number,
+) {
   const buffers = [new Uint8Array(BUFFER_SIZE), new Uint8Array(BUFFER_SIZE)];
-  let busy = false, written = Promise.resolve(), failure: unknown;
+  // a pipe gets what came at once: somebody may read along
+  const enough = to.restartable ? WRITE_SIZE : 1;
+  let busy = false, written = Promise.resolve(), flushed = performance.now(), failure: unknown;
+  const waits = (filled: number) =>
+    busy || filled < enough && performance.now() - flushed < FLUSH_MS;
   for (let turn = 0, n: number | null = 0; n !== null; turn ^= 1) {
     const buffer = buffers[turn]!;
     let filled = 0;
     try {
-      while (filled < BUFFER_SIZE && (busy || filled < WRITE_SIZE)) {
+      while (filled < BUFFER_SIZE && (filled === 0 || waits(filled))) {
         n = await from.read(buffer.subarray(filled));
         if (n === null) break;
         filled += n;
@@ -1759,8 +1776,9 @@ async function pour(from: Source, to: Output, progress: Progress, limit: number)
     }
     await written;
     if (filled === 0) break;
+    flushed = performance.now();
     busy = true;
-    written = to.write(buffer.subarray(0, filled)).finally(() => busy = false);
+    written = to.write(buffer.subarray(0, filled), lastModified).finally(() => busy = false);
     written.catch(() => {}); // it is awaited later
   }
   await written;
@@ -2029,14 +2047,19 @@ export function timingText(timing: Timing[]): string {
 }
 
 /** The object that `--json` prints for a response; README.md has its schema. */
-function toJson(response: HttpResponse, more: Record<string, unknown>): string {
+function toJson(response: HttpResponse, more: Record<string, unknown>) {
   const headers: Record<string, string[]> = Object.create(null);
   for (const [name, value] of response.head.fields) {
-    (headers[name.toLowerCase()] ??= []).push(shown(value));
+    (headers[shown(name.toLowerCase())] ??= []).push(shown(value));
   }
   const { status, redirects, timing } = response;
   const statusText = shown(response.statusText);
-  return JSON.stringify({ version: 1, ...more, status, statusText, headers, redirects, timing });
+  return { version: 1, ...more, status, statusText, headers, redirects, timing };
+}
+
+/** To stdout, unless the body is there. */
+function printJson(file: string, value: unknown) {
+  (file === "-" ? console.error : console.log)(JSON.stringify(value));
 }
 
 async function main(args: string[]): Promise<number> {
@@ -2067,7 +2090,7 @@ async function main(args: string[]): Promise<number> {
         await (given.head ? printHead(url, given, options) : save(url, file, given, options));
       } catch (error) {
         const failed = report("fetch", error, command);
-        if (given.json) console.log(JSON.stringify(failure(url, file, error, failed)));
+        if (given.json) printJson(file, failure(url, file, error, failed));
         code ||= failed;
         if (interrupted.signal.aborted) break;
       }
@@ -2092,7 +2115,7 @@ function grants(files: string[], cacerts: string[], contacted: Set<string>, args
     secret.test(args[at - 1] ?? "") && !args[at - 1]!.includes("=") &&
       !/^-[uxH]./.test(args[at - 1]!)
       ? "***"
-      : word.replace(/^(-u|--user=|-H|--header=).+$/s, "$1***").replace(/\/\/[^/?#]*@/, "//***@")
+      : word.replace(/^(-u|--user=|-H|--header=).+$/s, "$1***").replace(/\/\/.*@/, "//***@")
   );
   return [
     `--allow-net=${[...contacted].join(",")}`,
@@ -2108,10 +2131,10 @@ async function printHead(url: URL, given: Given, options: DownloadOptions) {
   const onDialogue = given.verbose ? (line: string) => console.error(line) : undefined;
   using response = await request(url, { ...options, onDialogue });
   const known = { url: withoutUser(url), finalUrl: response.url };
-  if (given.json) console.log(toJson(response, known));
-  else console.log(response.head.lines.map(shown).join("\n"));
+  if (!given.json) console.log(response.head.lines.map(shown).join("\n"));
   if (given.timing) console.error(timingText(response.timing));
   if (response.status >= 400 && options.fail) throw statusError(response);
+  if (given.json) printJson("", toJson(response, known));
 }
 
 /** Downloads one URL and says so. */
@@ -2143,15 +2166,14 @@ async function save(url: URL, file: string, given: Given, options: DownloadOptio
   const { response, bytes, sha256, attempts, seconds } = done;
   if (json) {
     const known = { url: withoutUser(url), finalUrl: response.url, file, bytes, sha256, attempts };
-    const text = toJson(response, known);
-    if (file === "-") console.error(text);
-    else console.log(text);
+    printJson(file, toJson(response, known));
   }
   if (given.timing) console.error(timingText(response.timing));
   if (!silent) {
     const where = file === "-" ? "to stdout" : printable(file);
     const size = `${bytes.toLocaleString("en-US")} bytes`;
-    console.error(`saved ${where} (${size} in ${seconds.toFixed(2)} s)`);
+    const did = response.status === 304 ? "not modified: kept" : "saved";
+    console.error(`${did} ${where} (${size} in ${seconds.toFixed(2)} s)`);
   }
 }
 
