@@ -1312,9 +1312,10 @@ async function* decode(
   if (first.done) return;
   let fed = 0;
   const whole = async function* () {
-    for (let next = first; !next.done; next = await iterator.next()) {
+    for (let next: IteratorResult<Uint8Array<ArrayBuffer>> = first; !next.done;) {
       fed += next.value.length;
       yield next.value;
+      next = await iterator.next();
     }
     // the decoder of brotli does not tell a stream that was cut short from a complete one,
     // but only to the former a further byte belongs
