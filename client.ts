@@ -253,6 +253,11 @@ interface Place {
   port: number;
 }
 
+/** An IPv6 address without brackets; other names as they are. */
+function bare(hostname: string): string {
+  return hostname.replace(/^\[(.*)\]$/, "$1");
+}
+
 function format({ hostname, port }: Place): string {
   return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 }
@@ -278,7 +283,7 @@ function format({ hostname, port }: Place): string {
  */
 export async function connect(options: ConnectOptions = {}): Promise<Greeter> {
   const { port = 9999, lines = false, timeout = 10 } = options;
-  const hostname = (options.hostname ?? "127.0.0.1").replace(/^\[|\]$/g, "");
+  const hostname = bare(options.hostname ?? "127.0.0.1");
   const where = format({ hostname, port });
   const newline = lines ? "\n" : "";
   const { signal, end, fail, within } = lifetime(where, timeout, options.signal);
@@ -455,7 +460,7 @@ byte, and leaves. The NAME - stands for names from stdin, one a line.
   -p, --port PORT      the server's port (9999)
       --lines          end each name with a newline: right on any network
   -i, --interactive    ask for names until exit or Ctrl+D
-      --wait S         try for S seconds to be welcomed; without NAME that is all
+      --wait S         keep trying for S seconds; without NAME, only to get in
       --timeout S      seconds for the connection, and for each reply (10)
       --ping           greet again and again, and time it, until Ctrl+C
         --count N      greet N times
@@ -497,7 +502,7 @@ function settle({ _: names, ...given }: ReturnType<typeof parse>) {
   const settings = {
     ...given,
     names,
-    hostname: given.hostname.at(-1) ?? "127.0.0.1",
+    hostname: bare(given.hostname.at(-1) ?? "127.0.0.1"),
     port: number("port", 9999, 1, 65535),
     wait: number("wait", 0, 0, LONGEST / 1000, false),
     timeout: number("timeout", 10, 0.001, LONGEST / 1000, false),
