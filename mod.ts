@@ -104,7 +104,7 @@ export function parseOptions<Value extends string, Flag extends string>(
   return parseArgs([...options, "--", ...others], {
     string: [...string, "_"],
     collect: string,
-    boolean: flags,
+    boolean: flags as readonly string[],
   }) as ReturnType<typeof parseOptions<Value, Flag>>;
 }
 
