@@ -1508,6 +1508,8 @@ class Output {
 
   /** Leaves what came for a later run. */
   async keep(): Promise<undefined> {
+    // a write that failed may have written some
+    if (this.#file) this.size = await this.#file.seek(0, Deno.SeekMode.End);
     this.#close();
     if (this.#created && this.#partial && this.size === 0) await Deno.remove(this.path);
   }
@@ -1524,7 +1526,11 @@ class Output {
       return await abortable(pending, signal); // a pipe may take nothing for ever
     } catch (error) {
       signal.throwIfAborted();
-      if (error instanceof Deno.errors.NotCapable) throw error;
+      if (error instanceof Deno.errors.NotCapable) {
+        if (!error.message.includes("all access")) throw error;
+        const text = `${this.path} is a device: Deno opens it only with --allow-all`;
+        throw new TrioError(EXIT.permission, text, { cause: error });
+      }
       const stale = error instanceof Deno.errors.AlreadyExists && this.#partial;
       throw cannotWrite(
         this.path,
@@ -1913,8 +1919,14 @@ function bad(name: keyof typeof TAKES, text: string): TrioError {
   return new TrioError(EXIT.usage, `--${name} takes ${TAKES[name]}, not "${text}"`);
 }
 
+/** A URL and where to save it. */
+interface Job {
+  url: URL;
+  file: string;
+}
+
 /** Each URL with its file. Two URLs must not end in the same file. */
-function jobs(urls: string[], outputs: string[]): { url: URL; file: string }[] {
+function jobs(urls: string[], outputs: string[]): Job[] {
   if (urls.length === 0) {
     return jobs(["http://www.sina.com.cn/"], outputs.length > 0 ? outputs : ["sina.html"]);
   }
@@ -1924,7 +1936,8 @@ function jobs(urls: string[], outputs: string[]): { url: URL; file: string }[] {
   const files = new Set<string>();
   return urls.map((text, at) => {
     const url = parseUrl(text);
-    const file = outputs[at]?.replace(/^\/dev\/stdout$/, "-") ?? fileName(url);
+    const file = outputs[at]?.replace(/^\/(dev\/stdout|dev\/fd\/1|proc\/self\/fd\/1)$/, "-") ??
+      fileName(url);
     if (file !== "-" && files.has(file)) {
       throw new TrioError(EXIT.usage, `two URLs would be saved to ${file} (-o gives names)`);
     }
@@ -1953,23 +1966,15 @@ function proxies(): { http?: string; https?: string } {
 class ProgressLine implements Disposable {
   #timer: ReturnType<typeof setInterval> | undefined;
   #started = performance.now();
-  #width: ((text: string) => number) | undefined;
 
-  constructor(readonly name: string, readonly progress: Progress) {}
-
-  static async start(name: string, progress: Progress): Promise<ProgressLine> {
-    const line = new ProgressLine(printable(name), progress);
-    if (Deno.stderr.isTerminal()) {
-      line.#width = (await import("@std/cli/unicode-width")).unicodeWidth;
-      line.#timer = setInterval(() => line.#draw(), 100);
-    }
-    return line;
+  constructor(readonly name: string, readonly progress: Progress) {
+    if (Deno.stderr.isTerminal()) this.#timer = setInterval(() => this.#draw(), 100);
   }
 
   #draw() {
     const { columns } = Deno.consoleSize();
     const elapsed = (performance.now() - this.#started) / 1000;
-    const text = progressText(this.name, this.progress, elapsed, columns - 1, this.#width!);
+    const text = progressText(this.name, this.progress, elapsed, columns - 1);
     Deno.stderr.writeSync(new TextEncoder().encode(`\r${text}\x1b[K`));
   }
 
@@ -1990,7 +1995,6 @@ export function progressText(
   { bytes, resumed, total }: Progress,
   elapsed: number,
   columns: number,
-  width: (text: string) => number,
 ): string {
   const speed = (bytes - resumed) / Math.max(elapsed, 0.001);
   const share = total ? Math.min(bytes / total, 1) : undefined;
@@ -2011,6 +2015,15 @@ export function progressText(
   if (share === undefined || room < 10) return `${label} ${facts}`.slice(0, columns);
   const bar = "=".repeat(Math.floor(share * room)).padEnd(room);
   return `${label} [${bar}] ${facts}`;
+}
+
+/** The columns of a terminal that a text takes: 2 for a wide letter, 0 for a combining one. */
+function width(text: string): number {
+  const wide =
+    /[\p{Emoji_Presentation}\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]/u;
+  let columns = 0;
+  for (const char of text) columns += wide.test(char) ? 2 : /[\p{M}\p{Cf}]/u.test(char) ? 0 : 1;
+  return columns;
 }
 
 function amount(bytes: number): string {
@@ -2071,14 +2084,17 @@ async function main(args: string[]): Promise<number> {
   }
   const list = jobs(given._, given.output);
   const contacted = new Set<string>();
-  const command = () => grants(list.map(({ file }) => file), given.cacert, contacted, args);
+  const command = () => grants(list, given.cacert, contacted, args);
   const interrupted = new AbortController();
   const interrupt = () => {
     if (interrupted.signal.aborted) Deno.exit(EXIT.interrupted);
     interrupted.abort(new TrioError(EXIT.interrupted, "interrupted"));
   };
   Deno.addSignalListener("SIGINT", interrupt);
-  Deno.addSignalListener("SIGTERM", interrupt);
+  if (Deno.build.os !== "windows") {
+    Deno.addSignalListener("SIGTERM", interrupt);
+    Deno.addSignalListener("SIGXFSZ", () => {}); // then a file size limit is an error of write
+  }
   let code: number = EXIT.ok;
   try {
     const options: DownloadOptions = {
@@ -2108,8 +2124,11 @@ function failure(url: URL, file: string, error: unknown, code: number) {
 }
 
 /** The words of `deno run` that grant what this command line needs. */
-function grants(files: string[], cacerts: string[], contacted: Set<string>, args: string[]) {
-  const folders = new Set(files.map((file) => file.replace(/[^/]*$/, "") || "."));
+function grants(jobs: Job[], cacerts: string[], contacted: Set<string>, args: string[]) {
+  const folders = new Set(jobs.map(({ file }) => file.replace(/[^/]*$/, "") || "."));
+  const hosts = contacted.size > 0
+    ? contacted
+    : jobs.map(({ url }) => `${url.hostname}:${portOf(url)}`);
   const write = [...folders].join(",");
   const secret = /^(-u|--user|-x|--proxy|-H|--header)(=?)/;
   const words = args.map((word, at) =>
@@ -2119,7 +2138,7 @@ function grants(files: string[], cacerts: string[], contacted: Set<string>, args
       : word.replace(/^(-u|--user=|-H|--header=).+$/s, "$1***").replace(/\/\/.*@/, "//***@")
   );
   return [
-    `--allow-net=${[...contacted].join(",")}`,
+    `--allow-net=${[...hosts].join(",")}`,
     `--allow-read=${[write, ...cacerts].join(",")}`,
     `--allow-write=${write}`,
     "fetch.ts",
@@ -2144,7 +2163,7 @@ async function save(url: URL, file: string, given: Given, options: DownloadOptio
   const progress: Progress = { bytes: 0, resumed: 0 };
   let done: Download;
   {
-    using line = silent ? undefined : await ProgressLine.start(file, progress);
+    using line = silent ? undefined : new ProgressLine(printable(file), progress);
     const say = (text: string) => {
       line?.wipe();
       console.error(text);

@@ -100,12 +100,14 @@ export function parseOptions<Value extends string, Flag extends string>(
       } else throw usage(`unknown option ${given} (--help lists them)`);
     }
   }
-  const string = Object.keys(takes);
-  return parseArgs([...options, "--", ...others], {
-    string: [...string, "_"],
-    collect: string,
-    boolean: flags as readonly string[],
-  }) as ReturnType<typeof parseOptions<Value, Flag>>;
+  const names = Object.keys(takes), boolean: readonly string[] = flags;
+  const string = [...names, "_"];
+  const parsed: unknown = parseArgs([...options, "--", ...others], {
+    string,
+    collect: names,
+    boolean,
+  });
+  return parsed as ReturnType<typeof parseOptions<Value, Flag>>;
 }
 
 /**
