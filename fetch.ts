@@ -268,9 +268,7 @@ export function framing(method: string, head: Head): Framing {
   const none: Framing = { kind: "none", length: 0, codings: [] };
   const { status } = head;
   // 1. no body, whatever the fields say
-  if (method === "HEAD" || status < 200 || status === 204 || status === 304) {
-    return none;
-  }
+  if (method === "HEAD" || status < 200 || status === 204 || status === 304) return none;
   // 2. CONNECT: a tunnel follows
   if (method === "CONNECT" && status < 300) return none;
   // 3. and 4. Transfer-Encoding overrides Content-Length
@@ -298,9 +296,7 @@ export function framing(method: string, head: Head): Framing {
 
 function checkCodings(codings: string[], known: string[]) {
   const unknown = codings.find((coding) => !known.includes(coding));
-  if (unknown) {
-    throw new TrioError(EXIT.encoding, `cannot decode "${unknown}"`);
-  }
+  if (unknown) throw new TrioError(EXIT.encoding, `cannot decode "${unknown}"`);
   if (codings.length > CODING_LIMIT) {
     throw new TrioError(EXIT.encoding, `${codings.length} codings in a row`);
   }
@@ -1974,7 +1970,8 @@ class ProgressLine implements Disposable {
   #draw() {
     const { columns } = Deno.consoleSize();
     const elapsed = (performance.now() - this.#started) / 1000;
-    const text = progressText(this.name, this.progress, elapsed, columns - 1);
+    // ^C takes two columns
+    const text = progressText(this.name, this.progress, elapsed, columns - 3);
     Deno.stderr.writeSync(new TextEncoder().encode(`\r${text}\x1b[K`));
   }
 

@@ -143,6 +143,7 @@ export function report(script: string, error: unknown, command: () => string[]):
     message = `${access} is not granted (run: deno run ${words.join(" ")})`;
     code = EXIT.permission;
   }
-  console.error(printable(`${script}: ${message}`).replaceAll("\n", "\\n"));
+  // what a peer sent may be part of it, and long
+  console.error(printable(`${script}: ${message}`).replaceAll("\n", "\\n").slice(0, 2000));
   return code;
 }
