@@ -7,10 +7,12 @@ import { run } from "../testing.ts";
 
 /** What a TLS server needs. */
 export interface Chain {
-  /** The PEM file with its certificate and, after it, the intermediate's. */
+  /** The PEM file with all that it sends. */
   readonly certificate: string;
   /** The PEM file with its certificate alone. */
   readonly leaf: string;
+  /** The PEM file with what it sends after its certificate. */
+  readonly rest?: string;
   /** The PEM file with its key. */
   readonly key: string;
 }
@@ -19,8 +21,6 @@ export interface Chain {
 export interface Certificates extends AsyncDisposable {
   /** The PEM file with the CA to trust. */
   readonly ca: string;
-  /** The PEM file with the CA between it and the servers. */
-  readonly intermediate: string;
   /** For localhost, 127.0.0.1 and ::1. */
   readonly good: Chain;
   /** For the site of the default URL. */
@@ -97,12 +97,11 @@ commonName = supplied
       `subjectAltName=${alternativeNames}`,
     ];
     await issue(name, issuer, extensions, validity);
-    const leaf = `${folder}/${name}.pem`;
+    const [leaf, rest] = [`${folder}/${name}.pem`, `${folder}/${issuer}.pem`];
     const certificate = `${folder}/${name}-chain.pem`;
-    const pems = [leaf, `${folder}/${issuer}.pem`];
-    const texts = await Promise.all(pems.map((p) => Deno.readTextFile(p)));
-    await Deno.writeTextFile(certificate, texts.join(""));
-    return { certificate, leaf, key: `${folder}/${name}.key` };
+    const pems = [await Deno.readTextFile(leaf), await Deno.readTextFile(rest)];
+    await Deno.writeTextFile(certificate, pems.join(""));
+    return { certificate, leaf, rest, key: `${folder}/${name}.key` };
   };
 
   await root("ca");
@@ -111,13 +110,12 @@ commonName = supplied
   const good = await chain("good", HERE);
   return {
     ca: `${folder}/ca.pem`,
-    intermediate: `${folder}/intermediate.pem`,
     good,
     sina: await chain("sina", "DNS:www.sina.com.cn"),
     wrongName: await chain("wrong-name", "DNS:wrong.example"),
     expired: await chain("expired", HERE, "intermediate", LONG_AGO),
     unknownCa: await chain("unknown-ca", HERE, "stranger"),
-    noIntermediate: { ...good, certificate: good.leaf },
+    noIntermediate: { certificate: good.leaf, leaf: good.leaf, key: good.key },
     [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
   };
 }

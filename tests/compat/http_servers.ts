@@ -6,8 +6,12 @@
  * @module
  */
 import type { Chain } from "./certificates.ts";
-import { type Launch, type Peer, type Program, startPeer } from "./peers.ts";
+import type { HttpServer, TlsServer } from "./matrix.ts";
+import { type Launch, type Peer, startPeer } from "./peers.ts";
 import { HERE } from "./site.ts";
+
+/** A version of TLS. */
+export type TlsVersion = "1.2" | "1.3";
 
 /** What a server is to do. */
 export interface Serving {
@@ -16,7 +20,7 @@ export interface Serving {
   /** The address to listen on; else 127.0.0.1. */
   host?: string;
   /** Serve over TLS with this certificate, and only with this version. */
-  tls?: { chain: Chain; version: "1.2" | "1.3" };
+  tls?: { chain: Chain; version: TlsVersion };
   /** More servers, in nginx's configuration language, given its port. */
   more?: (port: number) => string;
 }
@@ -63,7 +67,6 @@ http {
     gzip on;
     gzip_types text/plain;
     gzip_static on;
-    location = /protocol { return 200 $ssl_protocol; }
     location = /cgi-bin/query { return 200 $args; }
     location = /cgi-bin/generated {
       alias ${site}/text.txt;
@@ -114,7 +117,6 @@ ScriptAlias /cgi-bin/ ${site}/cgi-bin/
   Header set Content-Encoding gzip
 </Files>
 
-Alias /old/ ${site}/
 <Location /old/>
   SetEnv downgrade-1.0
   SetEnv force-response-1.0
@@ -136,9 +138,16 @@ server.document-root = "${site}"
 server.upload-dirs = ("${folder}")
 server.stream-response-body = 1 # as it comes: so it is chunked
 index-file.names = ("index.html")
-mimetype.assign = (".txt" => "text/plain", ".html" => "text/html")
+mimetype.assign = (
+  ".txt" => "text/plain",
+  ".html" => "text/html",
+  "" => "application/octet-stream", # else it sends no Last-Modified
+)
 $HTTP["url"] =~ "^/cgi-bin/" { cgi.assign = ("" => "") }
-$HTTP["url"] == "/text.txt" { deflate.mimetypes = ("text/plain") }
+$HTTP["url"] == "/text.txt" { 
+  deflate.mimetypes = ("text/plain")
+  deflate.allowed-encodings = ("gzip")
+}
 $REQUEST_HEADER["Accept-Encoding"] =~ "gzip" {
   $HTTP["url"] == "/packed.txt" {
     alias.url = ("/packed.txt" => "${site}/packed.txt.gz")
@@ -146,7 +155,6 @@ $REQUEST_HEADER["Accept-Encoding"] =~ "gzip" {
   }
 }
 $HTTP["url"] =~ "^/old/" {
-  alias.url = ("/old/" => "${site}/")
   server.protocol-http11 = "disable"
 }
 `,
@@ -173,9 +181,6 @@ ${tls ? "https" : "http"}://:${port} {
         : ""
     }
 	root * ${site}
-	handle /protocol {
-		respond {http.request.tls.version}
-	}
 	handle /cgi-bin/query {
 		respond {query}
 	}
@@ -230,37 +235,80 @@ const deno: Prepare = ({ site, host }) => ({
   says: ["stdout", /port (\d+)/],
 });
 
+/** What sends one answer to all requests, and never closes a connection. */
+async function sendAnswer(site: string, folder: string): Promise<string> {
+  const body = await Deno.readTextFile(`${site}/small.txt`);
+  const length = new TextEncoder().encode(body).length;
+  const head = `HTTP/1.1 200 OK\r
+Content-Length: ${length}\r
+Connection: keep-alive\r
+\r
+`;
+  const path = `${folder}/send`;
+  await Deno.writeTextFile(`${folder}/answer`, head + body);
+  await Deno.writeTextFile(path, `cat ${folder}/answer; exec cat >/dev/null\n`);
+  return path;
+}
+
+const ncat: Prepare = async ({ site, host }, folder, port) => ({
+  // deno-fmt-ignore
+  command: [
+    "ncat", "-v", "-l", "-k", bare(host), String(port),
+    "-c", `sh ${await sendAnswer(site, folder)}`,
+  ],
+  says: ["stderr", /Listening on .*/],
+  forks: true,
+});
+
+const socat: Prepare = async ({ site, host }, folder) => ({
+  // deno-fmt-ignore
+  command: [
+    "socat", "-d", "-d", `TCP-LISTEN:0,bind=${host},fork`,
+    `EXEC:sh ${await sendAnswer(site, folder)}`,
+  ],
+  says: ["stderr", /listening on .*:(\d+)/],
+  forks: true,
+});
+
+/** It serves files over TLS only, each one until the connection ends. */
+const openssl: Prepare = ({ site, host, tls }) => ({
+  // deno-fmt-ignore
+  command: [
+    "openssl", "s_server", "-WWW", "-accept", `${host}:0`,
+    `-tls${tls!.version.replace(".", "_")}`,
+    "-cert", tls!.chain.leaf, "-key", tls!.chain.key,
+    ...tls!.chain.rest ? ["-cert_chain", tls!.chain.rest] : [],
+  ],
+  cwd: site,
+  says: ["stdout", /ACCEPT .*:(\d+)/],
+});
+
 /** An address without the brackets it has in a URL. */
 function bare(host: string): string {
   return host.replace(/^\[|\]$/g, "");
 }
 
-/** How each HTTP server is started, and what must be installed for it. */
-export const HTTP_SERVERS = {
-  nginx: { needs: ["nginx"], prepare: nginx },
-  "Apache httpd": { needs: ["apache2"], prepare: apache2 },
-  lighttpd: { needs: ["lighttpd"], prepare: lighttpd },
-  Caddy: { needs: ["caddy"], prepare: caddy },
-  "busybox httpd": { needs: ["busybox", "setsid"], prepare: busybox },
-  "python3 -m http.server": { needs: ["python3"], prepare: python },
-  "Node http": { needs: ["node"], prepare: node },
-  "Deno.serve": { needs: [], prepare: deno },
-} as const satisfies Record<
-  string,
-  { needs: readonly Program[]; prepare: Prepare }
->;
-
-/** An HTTP server. */
-export type HttpServer = keyof typeof HTTP_SERVERS;
+const HTTP_SERVERS: Record<HttpServer | TlsServer, Prepare> = {
+  nginx,
+  "Apache httpd": apache2,
+  lighttpd,
+  Caddy: caddy,
+  "busybox httpd": busybox,
+  "python3 -m http.server": python,
+  "Node http": node,
+  "Deno.serve": deno,
+  "ncat -c cat": ncat,
+  "socat EXEC cat": socat,
+  "openssl s_server": openssl,
+};
 
 /** Starts an HTTP server. */
 export function serveSite(
-  server: HttpServer,
+  server: HttpServer | TlsServer,
   { host = "127.0.0.1", ...serving }: Serving,
 ): Promise<Peer> {
-  const { prepare } = HTTP_SERVERS[server];
   return startPeer(
-    (folder, port) => prepare({ ...serving, host }, folder, port),
+    (folder, port) => HTTP_SERVERS[server]({ ...serving, host }, folder, port),
     host,
   );
 }

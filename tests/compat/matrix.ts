@@ -64,7 +64,9 @@ export type HttpServer =
   | "busybox httpd"
   | "python3 -m http.server"
   | "Node http"
-  | "Deno.serve";
+  | "Deno.serve"
+  | "ncat -c cat"
+  | "socat EXEC cat";
 
 const GENERATES = [
   "a range (206)",
@@ -126,7 +128,89 @@ export const HTTP: readonly Row<HttpServer, HttpExercise>[] = [
     needs: [],
     exercised: [...EVERY_HTTP_SERVER, ...GENERATES],
   },
+  {
+    peer: "ncat -c cat",
+    needs: ["ncat", "setsid"],
+    exercised: ["keep-alive in spite of `Connection: close`"],
+  },
+  {
+    peer: "socat EXEC cat",
+    needs: ["socat", "setsid"],
+    exercised: ["keep-alive in spite of `Connection: close`"],
+  },
 ];
+
+/** What is exercised with an HTTPS server. */
+export type TlsExercise =
+  | "TLS 1.2"
+  | "TLS 1.3"
+  | "a certificate for another name"
+  | "a certificate that expired"
+  | "a CA that nobody knows"
+  | "a missing intermediate certificate"
+  | "an abrupt end"
+  | "from http to https, to another name"
+  | "the default URL";
+
+/** An HTTPS server. */
+export type TlsServer = "nginx" | "Caddy" | "openssl s_server";
+
+const EVERY_TLS_SERVER = [
+  "TLS 1.2",
+  "TLS 1.3",
+  "a certificate for another name",
+  "a certificate that expired",
+  "a CA that nobody knows",
+  "a missing intermediate certificate",
+  "an abrupt end",
+] as const;
+
+/** fetch.ts from HTTPS servers. */
+export const TLS: readonly Row<TlsServer, TlsExercise>[] = [
+  {
+    peer: "nginx",
+    needs: ["nginx", "openssl"],
+    exercised: [
+      ...EVERY_TLS_SERVER,
+      "from http to https, to another name",
+      "the default URL",
+    ],
+  },
+  { peer: "Caddy", needs: ["caddy", "openssl"], exercised: EVERY_TLS_SERVER },
+  {
+    peer: "openssl s_server",
+    needs: ["openssl"],
+    exercised: EVERY_TLS_SERVER,
+  },
+];
+
+/** What is exercised with a proxy. */
+export type ProxyExercise =
+  | "http: the whole URL is asked"
+  | "https: CONNECT"
+  | "credentials"
+  | "wrong credentials"
+  | "a server that is down behind it"
+  | "`http_proxy`, `https_proxy` and `no_proxy`";
+
+/** fetch.ts through proxies. */
+export const PROXIES = [
+  {
+    peer: "tinyproxy",
+    needs: ["tinyproxy", "nginx", "openssl"],
+    exercised: [
+      "http: the whole URL is asked",
+      "https: CONNECT",
+      "a server that is down behind it",
+      "`http_proxy`, `https_proxy` and `no_proxy`",
+    ],
+  },
+  {
+    peer: "tinyproxy with BasicAuth",
+    needs: ["tinyproxy", "nginx", "openssl"],
+    exercised: ["credentials", "wrong credentials"],
+  },
+] as const satisfies readonly Row<string, ProxyExercise>[];
 
 /** What is exercised with a client of server.ts. */
 export type TypistExercise =

@@ -8,10 +8,10 @@ import { readUntilEof, writeAll } from "../../mod.ts";
 import { FakeServer } from "../testing.ts";
 
 /** Copies until EOF and passes that on; `see` is called with each part first. */
-async function copy(
+export async function copy(
   from: Deno.TcpConn,
   to: Deno.TcpConn,
-  see: (bytes: Uint8Array) => unknown,
+  see: (bytes: Uint8Array) => unknown = () => {},
 ) {
   for await (const bytes of readUntilEof(from)) {
     await see(bytes);

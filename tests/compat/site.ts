@@ -19,20 +19,21 @@ export interface Site extends AsyncDisposable {
 /** More than the buffers between two sockets hold, in bytes. */
 export const BIG = 50_000_000;
 
-/** Before the run: servers take a time of last change of this minute as weak. */
-const CHANGED = new Date("2020-02-02T20:20:20Z");
+/** When its files were changed: by RFC 9110 8.8.2.2 not within this minute. */
+export const CHANGED = new Date("2020-02-02T20:20:20Z");
 
 /** Makes the web site. */
 export async function makeSite(): Promise<Site> {
   const folder = await Deno.makeTempDir({ prefix: "tcp-trio-site-" });
   const encode = (text: string) => new TextEncoder().encode(text);
-  const text = encode("All work and no play makes a long file.\n".repeat(5000));
+  const text = noise(100_000).toHex(); // gzip halves it
   const files = {
+    "index.html": encode("<p>你好，世界！</p>\r\n\r\n".repeat(5000)),
     "small.txt": encode("A small file.\r\nIts last line has no end."),
     "big.bin": noise(BIG),
     "empty.bin": new Uint8Array(),
-    "text.txt": text,
-    "packed.txt": text,
+    "text.txt": encode(text),
+    "packed.txt": encode("Who reads this was not served packed.txt.gz.\n"),
     "a b.txt": encode("A name with a space.\n"),
     "中文.txt": encode("你好！\n"),
     "50% off.txt": encode("A name with a percent sign.\n"),
@@ -44,7 +45,9 @@ export async function makeSite(): Promise<Site> {
     await Deno.writeFile(`${folder}/${name}`, bytes);
     await Deno.utime(`${folder}/${name}`, CHANGED, CHANGED);
   }
-  await run("gzip", ["--keep", "packed.txt"], { cwd: folder });
+  await Deno.symlink(".", `${folder}/old`);
+  const gzip = await run("gzip", ["--stdout", "text.txt"], { cwd: folder });
+  await Deno.writeFile(`${folder}/packed.txt.gz`, gzip.bytes);
   await Deno.writeTextFile(
     `${folder}/cgi-bin/query`,
     `#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\n%s' "$QUERY_STRING"\n`,

@@ -1,0 +1,151 @@
+/**
+ * fetch.ts through tinyproxy, which has nginx behind it.
+ *
+ * @module
+ */
+import { assertEquals, assertMatch } from "@std/assert";
+import { closedPort, runScript } from "../testing.ts";
+import { type Certificates, makeCertificates } from "./certificates.ts";
+import { assertFile, curl, download, fetch } from "./download.ts";
+import { serveSite } from "./http_servers.ts";
+import { PROXIES, type ProxyExercise } from "./matrix.ts";
+import { type Peer, startPeer, testPeer } from "./peers.ts";
+import { makeSite } from "./site.ts";
+
+/** What a test has: a proxy, URLs behind it, and a folder to save into. */
+interface Scene {
+  tinyproxy: Peer;
+  http: string;
+  https: string;
+  bytes: Uint8Array;
+  certificates: Certificates;
+  folder: string;
+}
+
+function startTinyproxy(password: string): Promise<Peer> {
+  return startPeer(async (folder, port) => {
+    const configuration = `${folder}/tinyproxy.conf`;
+    await Deno.writeTextFile(
+      configuration,
+      `
+Port ${port}
+Listen 127.0.0.1
+Allow 127.0.0.1
+LogLevel Connect
+${password ? `BasicAuth Michael ${password}` : ""}
+`,
+    );
+    return { command: ["tinyproxy", "-d", "-c", configuration] };
+  });
+}
+
+const PASSWORD = "Tracy123";
+
+/** Waits until tinyproxy has logged this request so often. */
+async function asked({ running }: Peer, request: string, times: number) {
+  const line = RegExp.escape(`${request} HTTP/1.1`);
+  await running.heard("stdout", new RegExp(`(${line}[^]*){${times}}`));
+}
+
+/**
+ * Both must fail with `code`, which curl has for a refused CONNECT always, and
+ * for an answer of 400 or more with `--fail`; fetch.ts must say the status.
+ */
+async function bothFail(
+  folder: string,
+  url: string,
+  status: RegExp,
+  ...args: string[]
+) {
+  const secure = url.startsWith("https:");
+  const ours = await fetch(folder, "--retry=0", ...args, url);
+  const fail = secure ? [] : ["--fail"];
+  const theirs = await curl(folder, ...fail, ...args, url);
+  assertEquals(theirs.code, secure ? 56 : 22, theirs.stderr);
+  assertEquals(ours.code, theirs.code, ours.stderr);
+  assertMatch(ours.stderr, status);
+}
+
+const EXERCISES: Record<ProxyExercise, (scene: Scene) => Promise<void>> = {
+  async "http: the whole URL is asked"({ tinyproxy, http, bytes, folder }) {
+    const proxy = `http://127.0.0.1:${tinyproxy.port}`;
+    await download(folder, http, bytes, "--proxy", proxy);
+    await asked(tinyproxy, `GET ${http}`, 2);
+  },
+  async "https: CONNECT"({ tinyproxy, https, bytes, folder, certificates }) {
+    const proxy = `http://127.0.0.1:${tinyproxy.port}`;
+    const args = ["--proxy", proxy, "--cacert", certificates.ca];
+    await download(folder, https, bytes, ...args);
+    await asked(tinyproxy, `CONNECT ${new URL(https).host}`, 2);
+  },
+  async "credentials"(scene) {
+    const { tinyproxy, http, https, bytes, certificates, folder } = scene;
+    const proxy = `http://Michael:${PASSWORD}@127.0.0.1:${tinyproxy.port}`;
+    const args = ["--proxy", proxy, "--cacert", certificates.ca];
+    for (const url of [http, https]) {
+      await download(folder, url, bytes, ...args);
+      const { stderr } = await fetch(folder, "--verbose", ...args, url);
+      assertMatch(stderr, /Proxy-Authorization: /);
+      assertEquals(stderr.includes(PASSWORD), false);
+      assertEquals(stderr.includes(btoa(`Michael:${PASSWORD}`)), false);
+    }
+  },
+  async "wrong credentials"({ tinyproxy, http, https, folder }) {
+    const proxy = `http://Michael:wrong@127.0.0.1:${tinyproxy.port}`;
+    for (const url of [http, https]) {
+      await bothFail(folder, url, /^fetch: .*40[17].*\n$/, "--proxy", proxy);
+    }
+  },
+  async "a server that is down behind it"({ tinyproxy, folder }) {
+    const proxy = `http://127.0.0.1:${tinyproxy.port}`;
+    const host = `127.0.0.1:${closedPort()}`;
+    for (const url of [`http://${host}/`, `https://${host}/`]) {
+      await bothFail(folder, url, /^fetch: .*50\d.*\n$/, "--proxy", proxy);
+    }
+  },
+  async "`http_proxy`, `https_proxy` and `no_proxy`"(scene) {
+    const { tinyproxy, http, https, bytes, certificates, folder } = scene;
+    const download = async (url: string, env: Record<string, string>) => {
+      const args = ["--output=by-env", "--cacert", certificates.ca, url];
+      const { code, stderr } = await runScript("fetch.ts", args, {
+        cwd: folder,
+        env: { http_proxy: "", https_proxy: "", no_proxy: "", ...env },
+      });
+      assertEquals(code, 0, stderr);
+      await assertFile(`${folder}/by-env`, bytes);
+    };
+    const proxy = `http://127.0.0.1:${tinyproxy.port}`;
+    const nothing = `http://127.0.0.1:${closedPort()}`;
+    await download(http, { http_proxy: proxy, https_proxy: nothing });
+    await asked(tinyproxy, `GET ${http}`, 1);
+    await download(https, { http_proxy: nothing, https_proxy: proxy });
+    await asked(tinyproxy, `CONNECT ${new URL(https).host}`, 1);
+    await download(http, { http_proxy: nothing, no_proxy: "127.0.0.1" });
+    await download(https, { https_proxy: nothing, no_proxy: "127.0.0.1" });
+  },
+};
+
+for (const { peer, needs, exercised } of PROXIES) {
+  testPeer(`fetch.ts goes through ${peer} as curl does`, needs, async (t) => {
+    await using stack = new AsyncDisposableStack();
+    const folder = await Deno.makeTempDir({ prefix: "tcp-trio-fetch-" });
+    stack.defer(() => Deno.remove(folder, { recursive: true }));
+    const { folder: site, files } = stack.use(await makeSite());
+    const certificates = stack.use(await makeCertificates());
+    const tls = { chain: certificates.good, version: "1.3" } as const;
+    const plain = stack.use(await serveSite("nginx", { site }));
+    const secure = stack.use(await serveSite("nginx", { site, tls }));
+    const behind = {
+      http: `http://127.0.0.1:${plain.port}/small.txt`,
+      https: `https://127.0.0.1:${secure.port}/small.txt`,
+      bytes: files["small.txt"]!,
+    };
+    const password = peer === "tinyproxy" ? "" : PASSWORD;
+    for (const name of exercised) {
+      await t.step(name, async () => {
+        await using tinyproxy = await startTinyproxy(password);
+        await EXERCISES[name]({ tinyproxy, ...behind, certificates, folder });
+      });
+    }
+  });
+}

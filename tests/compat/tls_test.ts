@@ -1,0 +1,181 @@
+/**
+ * fetch.ts over TLS, with good and with broken certificates made for the run.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { writeAll } from "../../mod.ts";
+import { closedPort, FakeServer } from "../testing.ts";
+import { type Certificates, type Chain, makeCertificates } from "./certificates.ts";
+import { assertFile, curl, download, fetch } from "./download.ts";
+import { serveSite, type TlsVersion } from "./http_servers.ts";
+import { TLS, type TlsExercise, type TlsServer } from "./matrix.ts";
+import { testPeer } from "./peers.ts";
+import { copy, holdingRelay } from "./relay.ts";
+import { BIG, makeSite, type Site } from "./site.ts";
+
+/** What a test has: a site, certificates, a server, a folder to save into. */
+interface Scene {
+  server: TlsServer;
+  site: Site;
+  certificates: Certificates;
+  folder: string;
+}
+
+/** Both must save the file over this version of TLS, and no other is there. */
+async function speak(
+  version: TlsVersion,
+  { server, site, certificates, folder }: Scene,
+) {
+  const tls = { chain: certificates.good, version };
+  await using peer = await serveSite(server, { site: site.folder, tls });
+  const cacert = ["--cacert", certificates.ca];
+  for (const name of ["127.0.0.1", "localhost"]) {
+    const url = `https://${name}:${peer.port}/small.txt`;
+    await download(folder, url, site.files["small.txt"]!, ...cacert);
+    const { stderr } = await curl(folder, "--verbose", ...cacert, url);
+    assertMatch(stderr, new RegExp(`using TLSv${version} `));
+  }
+}
+
+/** Both must refuse the certificate, and save nothing. */
+async function refuse(
+  chain: Chain,
+  { server, site, certificates, folder }: Scene,
+) {
+  const tls = { chain, version: "1.3" } as const;
+  await using peer = await serveSite(server, { site: site.folder, tls });
+  const url = `https://127.0.0.1:${peer.port}/small.txt`;
+  const args = ["--cacert", certificates.ca, "--output", "refused", url];
+  const ours = await fetch(folder, ...args);
+  assertEquals(ours.code, 60, ours.stderr);
+  assertMatch(ours.stderr, /^fetch: .*certificate.*\n$/);
+  assertEquals((await curl(folder, ...args)).code, 60);
+  const saved = [...Deno.readDirSync(folder)].map(({ name }) => name);
+  assertEquals(saved.filter((name) => name.startsWith("refused")), []);
+}
+
+/** Starts an nginx that serves https, and at another port leads there. */
+async function leadToHttps(
+  { site }: Scene,
+  chain: Chain,
+  origin: (port: number) => string,
+): Promise<AsyncDisposable & { plain: number; secure: number }> {
+  let plain = 0;
+  const peer = await serveSite("nginx", {
+    site: site.folder,
+    tls: { chain, version: "1.3" },
+    more(port) {
+      plain = closedPort();
+      return `server {
+        listen 127.0.0.1:${plain};
+        return 301 ${origin(port)}$request_uri;
+      }`;
+    },
+  });
+  return { ...peer, plain, secure: peer.port };
+}
+
+/** A proxy for which all hosts are here, with these ports for 80 and 443. */
+function proxyToHere({ plain, secure }: { plain: number; secure: number }): {
+  proxy: FakeServer;
+  asked: string[];
+} {
+  const asked: string[] = [];
+  const proxy = new FakeServer(async (client) => {
+    let head = "";
+    for (const byte = new Uint8Array(1); !head.endsWith("\r\n\r\n");) {
+      if (await client.read(byte) === null) return;
+      head += String.fromCharCode(byte[0]!);
+    }
+    const [method, target] = head.split(" ");
+    asked.push(`${method} ${target}`);
+    const tunnel = method === "CONNECT";
+    using server = await Deno.connect({ port: tunnel ? secure : plain });
+    const first = tunnel ? "HTTP/1.1 200 Connected\r\n\r\n" : head;
+    await writeAll(tunnel ? client : server, new TextEncoder().encode(first));
+    await Promise.all([copy(client, server), copy(server, client)]);
+  });
+  return { proxy, asked };
+}
+
+const EXERCISES: Record<TlsExercise, (scene: Scene) => Promise<void>> = {
+  "TLS 1.2": (scene) => speak("1.2", scene),
+  "TLS 1.3": (scene) => speak("1.3", scene),
+  "a certificate for another name": (scene) => refuse(scene.certificates.wrongName, scene),
+  "a certificate that expired": (scene) => refuse(scene.certificates.expired, scene),
+  "a CA that nobody knows": (scene) => refuse(scene.certificates.unknownCa, scene),
+  "a missing intermediate certificate": (scene) => refuse(scene.certificates.noIntermediate, scene),
+
+  async "an abrupt end"({ server, site, certificates, folder }) {
+    const tls = { chain: certificates.good, version: "1.3" } as const;
+    await using peer = await serveSite(server, { site: site.folder, tls });
+    await using relay = holdingRelay(peer.port, BIG / 5);
+    const fetching = fetch(
+      folder,
+      ...["--retry=0", "--cacert", certificates.ca],
+      `https://127.0.0.1:${relay.port}/big.bin`,
+    );
+    await Promise.race([relay.held, fetching]);
+    await peer.kill();
+    relay.release(peer.port);
+    const { code, stderr } = await fetching;
+    assertEquals(code, 18, stderr);
+    const { size } = await Deno.stat(`${folder}/big.bin.part`);
+    assert(0 < size && size < BIG, `${size} bytes`);
+  },
+
+  async "from http to https, to another name"(scene) {
+    const { site, certificates, folder } = scene;
+    await using nginx = await leadToHttps(
+      scene,
+      certificates.good,
+      (port) => `https://127.0.0.1:${port}`,
+    );
+    const report = await download(
+      folder,
+      `http://localhost:${nginx.plain}/a%20b.txt?a=1`,
+      site.files["a b.txt"]!,
+      ...["--cacert", certificates.ca],
+    );
+    const final = `https://127.0.0.1:${nginx.secure}/a%20b.txt?a=1`;
+    assertEquals(report.finalUrl, final);
+  },
+
+  async "the default URL"(scene) {
+    const { site, certificates, folder } = scene;
+    const origin = () => "https://www.sina.com.cn";
+    await using nginx = await leadToHttps(scene, certificates.sina, origin);
+    const { proxy, asked } = proxyToHere(nginx);
+    await using _ = proxy;
+    const { code, stdout, stderr } = await fetch(
+      folder,
+      ...["--cacert", certificates.ca],
+      ...["--proxy", `http://127.0.0.1:${proxy.port}`],
+    );
+    assertEquals(code, 0, stderr);
+    assertEquals(asked, [
+      "GET http://www.sina.com.cn/",
+      "CONNECT www.sina.com.cn:443",
+    ]);
+    await assertFile(`${folder}/sina.html`, site.files["index.html"]!);
+    assertMatch(stdout, /^HTTP\/1\.1 200 OK\nServer: nginx/);
+    assertMatch(stderr, /^saved sina\.html \([\d,]+ bytes in .* s\)\n$/);
+  },
+};
+
+for (const { peer: server, needs, exercised } of TLS) {
+  testPeer(`fetch.ts trusts ${server} when curl does`, needs, async (t) => {
+    await using stack = new AsyncDisposableStack();
+    const folder = await Deno.makeTempDir({ prefix: "tcp-trio-fetch-" });
+    stack.defer(() => Deno.remove(folder, { recursive: true }));
+    const site = stack.use(await makeSite());
+    const certificates = stack.use(await makeCertificates());
+    for (const name of exercised) {
+      await t.step(
+        name,
+        () => EXERCISES[name]({ server, site, certificates, folder }),
+      );
+    }
+  });
+}
