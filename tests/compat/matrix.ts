@@ -16,16 +16,6 @@ export interface Row<Peer extends string, Exercise extends string> {
   exercised: readonly Exercise[];
 }
 
-/** A table of docs/compatibility.md. */
-export interface Section {
-  /** Its heading. */
-  title: string;
-  /** What the exercises have in common. */
-  about: string;
-  /** Its lines. */
-  rows: readonly Row<string, string>[];
-}
-
 const EVERY_HTTP_SERVER = [
   "a small file",
   "a file of 50 MB",
@@ -307,3 +297,61 @@ export const GREETERS = [
   },
   { peer: "Node net", needs: ["node"], exercised: [...GREETED, "`--lines`"] },
 ] as const satisfies readonly Row<string, GreeterExercise>[];
+
+/** What is exercised with the tutorial's programs. */
+export type TutorialExercise =
+  | "the client cannot tell server.ts from the tutorial's"
+  | "the server cannot tell client.ts from the tutorial's"
+  | "the GET saves what fetch.ts saves";
+
+/** The tutorial's programs. */
+export const TUTORIAL: Row<"each python3", TutorialExercise> = {
+  peer: "each python3",
+  needs: ["python3"],
+  exercised: [
+    "the client cannot tell server.ts from the tutorial's",
+    "the server cannot tell client.ts from the tutorial's",
+    "the GET saves what fetch.ts saves",
+  ],
+};
+
+/** All of it, with headings. */
+export const SECTIONS: readonly {
+  title: string;
+  about: string;
+  rows: readonly Row<string, string>[];
+}[] = [
+  {
+    title: "fetch.ts: HTTP servers",
+    about:
+      "curl downloads each of these URLs too: the same bytes, the same status, the same final URL.",
+    rows: HTTP,
+  },
+  {
+    title: "fetch.ts: HTTPS servers",
+    about:
+      "With a CA, an intermediate CA and certificates made for the run. What is refused is refused by curl too, with the same exit code.",
+    rows: TLS,
+  },
+  {
+    title: "fetch.ts: proxies",
+    about: "With nginx behind them; exit codes are compared with curl's.",
+    rows: PROXIES,
+  },
+  {
+    title: "server.ts: clients",
+    about: "What a person types, or pipes in, and what they see.",
+    rows: TYPISTS,
+  },
+  {
+    title: "client.ts: servers",
+    about: "Servers that greet, in other languages; `ncat -c` and `socat EXEC` run a shell script.",
+    rows: GREETERS,
+  },
+  {
+    title: "The tutorial's programs",
+    about:
+      "Three Python programs on plain sockets, on each python3 that the machine has; relays record what passes, and it is compared byte for byte.",
+    rows: [TUTORIAL],
+  },
+];

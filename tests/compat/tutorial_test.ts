@@ -4,8 +4,9 @@
  *
  * @module
  */
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { denoArgs, run, Running, runScript } from "../testing.ts";
+import { TUTORIAL, type TutorialExercise } from "./matrix.ts";
 import { type Peer, startPeer, testPeer } from "./peers.ts";
 import { type Recorded, recordingRelay } from "./relay.ts";
 import { HERE } from "./site.ts";
@@ -85,31 +86,25 @@ const pythonClient = (python: string) => (port: number) =>
 
 const ourClient = (port: number) => runScript("client.ts", [`--port=${port}`]);
 
-const pythons = await findPythons();
+const EXPECTED = {
+  shown: SHOWN,
+  recorded: [{ sent: SENT, received: RECEIVED }],
+};
 
-if (!pythons.length) {
-  testPeer("tutorial programs beside ours", ["python3"], async () => {});
-}
-
-for (const [version, python] of pythons) {
-  const expected = {
-    shown: SHOWN,
-    recorded: [{ sent: SENT, received: RECEIVED }],
-  };
-
-  Deno.test(`tutorial_client.py on Python ${version} cannot tell server.ts from tutorial_server.py`, async () => {
+const EXERCISES: Record<TutorialExercise, (python: string) => Promise<void>> = {
+  async "the client cannot tell server.ts from the tutorial's"(python) {
     await using theirs = await pythonServer(python);
     await using ours = await ourServer();
-    assertEquals(await greet(theirs, pythonClient(python)), expected);
-    assertEquals(await greet(ours, pythonClient(python)), expected);
-  });
+    assertEquals(await greet(theirs, pythonClient(python)), EXPECTED);
+    assertEquals(await greet(ours, pythonClient(python)), EXPECTED);
+  },
 
-  Deno.test(`tutorial_server.py on Python ${version} cannot tell client.ts from tutorial_client.py`, async () => {
+  async "the server cannot tell client.ts from the tutorial's"(python) {
     await using server = await pythonServer(python);
-    assertEquals(await greet(server, ourClient), expected);
-  });
+    assertEquals(await greet(server, ourClient), EXPECTED);
+  },
 
-  Deno.test(`tutorial_get.py on Python ${version} saves what fetch.ts saves`, async () => {
+  async "the GET saves what fetch.ts saves"(python) {
     const folder = await Deno.makeTempDir({ prefix: "tcp-trio-get-" });
     await using stack = new AsyncDisposableStack();
     stack.defer(() => Deno.remove(folder, { recursive: true }));
@@ -126,31 +121,47 @@ for (const [version, python] of pythons) {
     const { relay, recorded } = recordingRelay(server.port);
     stack.use(relay);
 
-    const theirs = await run(python, [
-      `${HERE}tutorial_get.py`,
-      "127.0.0.1",
-      String(relay.port),
-      `${folder}/theirs.html`,
-    ]);
-    const ours = await runScript("fetch.ts", [
-      `--output=${folder}/ours.html`,
-      `http://127.0.0.1:${relay.port}/`,
-    ], { permissions: ["--allow-net", `--allow-write=${folder}`] });
+    const [host, port] = ["127.0.0.1", String(relay.port)];
+    const get = [`${HERE}tutorial_get.py`, host, port, "theirs.html"];
+    const theirs = await run(python, get, { cwd: folder });
+    const args = ["--output=ours.html", `http://${host}:${port}/`];
+    const ours = await runScript("fetch.ts", args, {
+      cwd: folder,
+      permissions: ["--allow-net", "--allow-write"],
+    });
 
     assertEquals([theirs.code, theirs.stderr, ours.code], [0, "", 0]);
     assertEquals(await Deno.readTextFile(`${folder}/theirs.html`), page);
     assertEquals(await Deno.readTextFile(`${folder}/ours.html`), page);
-    assertEquals(lines(ours.stdout), lines(theirs.stdout));
+    assertEquals(stable(ours.stdout), stable(theirs.stdout));
     const [their, our] = recorded;
-    assertEquals(lines(our!.received), lines(their!.received));
-    assertMatch(our!.sent, /^GET \/ HTTP\/1\.1\r\n/);
+    assertEquals(stable(our!.received), stable(their!.received));
+    const asked = our!.sent.split("\r\n");
     for (const line of their!.sent.split("\r\n")) {
-      assertEquals(our!.sent.split("\r\n").includes(line), true, line);
+      assert(asked.includes(line), `fetch.ts does not send ${line}`);
     }
-  });
-}
+    assertEquals(asked[0], "GET / HTTP/1.1");
+  },
+};
 
 /** An answer's lines, but for `Date`, which another second changes. */
-function lines(answer: string): string[] {
+function stable(answer: string): string[] {
   return answer.split(/\r?\n/).filter((line) => !line.startsWith("Date: "));
+}
+
+const pythons = await findPythons();
+
+for (const exercise of TUTORIAL.exercised) {
+  if (pythons.length === 0) {
+    testPeer(`tutorial: ${exercise}`, TUTORIAL.needs, () => {
+      throw new Error("no python3 says its version");
+    });
+  }
+  for (const [version, python] of pythons) {
+    testPeer(
+      `tutorial on Python ${version}: ${exercise}`,
+      TUTORIAL.needs,
+      () => EXERCISES[exercise](python),
+    );
+  }
 }
