@@ -69,7 +69,7 @@ export interface Greeter extends AsyncDisposable {
   exit(): Promise<void>;
 }
 
-/** What the times of some replies come to; in milliseconds, NaN without any. */
+/** What the times of some replies come to, in milliseconds; NaN (`null` in JSON) without any. */
 export interface Statistics {
   /** The shortest. */
   min: number;
@@ -84,6 +84,13 @@ export interface Statistics {
   /** 99 of 100 replies took no longer. */
   p99: number;
 }
+
+/** What `--json` shows, one object a line; times are in milliseconds. */
+export type ClientEvent =
+  | { event: "welcome"; server: string; welcome: string }
+  | { event: "reply"; seq?: number; name: string; reply: string; ms: number }
+  | { event: "lost"; seq: number; name: string; error: string; code: number }
+  | { event: "summary"; sent: number; received: number; lost: number } & Statistics;
 
 const text = new TextEncoder();
 const WELCOME = text.encode("Welcome!");
@@ -161,19 +168,21 @@ export class Replies {
   }
 
   #compare(): void {
-    const due = this.#over ? NOTHING : this.#due;
     const part = this.#rest.subarray(0, this.#due.length - this.#got);
     const wrong = this.#over
       ? this.#got + this.#rest.length > 0
-      : part.some((byte, i) => byte !== due[this.#got + i]);
-    if (wrong) {
-      const came = [...this.#due.subarray(0, this.#got), ...this.#rest];
-      const what = difference(new Uint8Array(came), due);
-      const message = `unexpected reply from ${this.where}: ${what}`;
-      throw new TrioError(EXIT.unexpected, message);
-    }
+      : part.some((byte, i) => byte !== this.#due[this.#got + i]);
+    if (wrong) throw this.#unexpected();
     this.#got += part.length;
     this.#rest = this.#rest.subarray(part.length);
+  }
+
+  #unexpected(): TrioError {
+    const came = new Uint8Array(this.#got + this.#rest.length);
+    came.set(this.#due.subarray(0, this.#got));
+    came.set(this.#rest, this.#got);
+    const what = difference(came, this.#over ? NOTHING : this.#due);
+    return new TrioError(EXIT.unexpected, `unexpected reply from ${this.where}: ${what}`);
   }
 }
 
@@ -195,11 +204,12 @@ function difference(came: Uint8Array, due: Uint8Array): string {
   return `${quote(is, from)} instead of ${wanted}${hint}`;
 }
 
-/** Quotes `text` from `from` on, printable and short enough for a line. */
+/** Quotes `text` from `from` on, printable and at most a part of a line. */
 function quote(text: string, from = 0): string {
-  const end = from + 40;
-  const shown = printable(text.slice(from, end));
-  return `"${from ? "…" : ""}${shown}${text.length > end ? "…" : ""}"`;
+  const most = 40;
+  const shown = printable(text.slice(from, from + most + 1)).replaceAll("\n", "\\n");
+  const end = shown.length > most ? "…" : "";
+  return `"${from ? "…" : ""}${shown.slice(0, most)}${end}"`;
 }
 
 /**
@@ -629,7 +639,9 @@ async function* namesFromStdin(
       await ask();
     }
   } catch (error) {
-    throw error instanceof TypeError ? usage("stdin is not UTF-8") : error;
+    if (error instanceof TrioError) throw error; // the reason of the signal
+    if (error instanceof TypeError) throw usage("stdin is not UTF-8");
+    throw failure(EXIT.usage, "cannot read stdin", error);
   } finally {
     if (asked) console.error(); // ends the line of the prompt
   }
@@ -650,14 +662,14 @@ async function ping(greeter: Greeter, session: Session): Promise<number> {
       const reply = await greeter.greet(name);
       const ms = microseconds(greeter.elapsed);
       times.push(ms);
-      const event = { event: "reply" as const, seq, name, reply, ms };
-      await show(session, `${reply} seq=${seq} time=${ms.toFixed(3)} ms`, event);
+      const line = `${reply} seq=${seq} time=${ms.toFixed(3)} ms`;
+      await show(session, line, { event: "reply", seq, name, reply, ms });
     } catch (error) {
       if (signal.aborted) break; // this one is neither answered nor lost
       const lost = oneOf([...PASSING, EXIT.unexpected], error);
       code = lost.code;
-      const event = { event: "lost" as const, seq, name, error: lost.message, code };
-      await show(session, `lost seq=${seq}: ${lost.message}`, event);
+      const line = `lost seq=${seq}: ${lost.message}`;
+      await show(session, line, { event: "lost", seq, name, error: lost.message, code });
     }
     sent = seq;
     const now = performance.now();
@@ -690,7 +702,7 @@ async function summarize(times: number[], sent: number, ms: number, session: Ses
 async function show(
   { json, quiet }: Session,
   line: string,
-  event: { event: "welcome" | "reply" | "lost" | "summary"; [more: string]: unknown },
+  event: ClientEvent,
 ): Promise<void> {
   if (quiet && event.event !== "summary") return;
   await print(json ? JSON.stringify(event) : printable(line));

@@ -302,8 +302,19 @@ for (
   });
 }
 
+Deno.test("client.ts ends when its server does, though more names could be typed", async () => {
+  await using server = new FakeServer(async (conn) => {
+    await say(conn, "Welcome!");
+    await hear(conn);
+  });
+  const command = denoArgs("client.ts", ["--port", String(server.port), "-"]);
+  await using child = new Running(Deno.execPath(), command, { typing: true });
+  await child.type("Ada\n");
+  assertEquals((await child.child.status).code, 56);
+});
+
 Deno.test("client.ts --ping counts wrong replies as lost, and exits with 1", async () => {
-  await using server = script("Welcome!", "Hello, Eve!");
+  await using server = script("Welcome!", "Hello, Eve\n");
   const args = ["--ping", "--count", "3", "--interval", "0", "Ada"];
   const { code, stdout } = await client(server.port, args);
   assertEquals(code, 1);
