@@ -598,7 +598,7 @@ function withoutUser(url: URL): string {
 export function parseUrl(text: string): URL {
   refuseControls("the URL", text);
   const full = /^[a-z][a-z\d+.-]*:\/\//i.test(text) ? text : `http://${text}`;
-  const masked = full.replace(/\/\/.*@/, "//***@");
+  const masked = full.replace(/\/\/.*@/s, "//***@");
   if (!URL.canParse(full)) {
     throw new TrioError(EXIT.url, `malformed URL "${masked}"`);
   }
@@ -1375,6 +1375,7 @@ class Output {
 
   /** The file that has the bytes. */
   get path(): string {
+    if (this.#target === "-") return "stdout";
     return this.#partial && this.#found !== "FILE" ? `${this.#target}.part` : this.#target;
   }
 
@@ -1388,8 +1389,11 @@ class Output {
       if (resume) await this.#measure();
       return;
     }
-    this.#target = await this.#find(Deno.realPath(name)) ?? name;
-    const info = await this.#find(Deno.lstat(this.#target));
+    let info = await this.#find(Deno.lstat(name));
+    if (info?.isSymlink) {
+      this.#target = await this.#find(Deno.realPath(name)) ?? name;
+      info = await this.#find(Deno.lstat(this.#target));
+    }
     if (info?.isDirectory) throw cannotWrite(name, "it is a folder");
     if (info && !clobber) throw cannotWrite(name, "it is there already (--no-clobber)");
     // devices, pipes and links to nothing cannot be replaced: they are written to
@@ -1915,33 +1919,6 @@ function bad(name: keyof typeof TAKES, text: string): TrioError {
   return new TrioError(EXIT.usage, `--${name} takes ${TAKES[name]}, not "${text}"`);
 }
 
-/** A URL and where to save it. */
-interface Job {
-  url: URL;
-  file: string;
-}
-
-/** Each URL with its file. Two URLs must not end in the same file. */
-function jobs(urls: string[], outputs: string[]): Job[] {
-  if (urls.length === 0) {
-    return jobs(["http://www.sina.com.cn/"], outputs.length > 0 ? outputs : ["sina.html"]);
-  }
-  if (outputs.length > urls.length) {
-    throw new TrioError(EXIT.usage, `${outputs.length} --output for ${urls.length} URLs`);
-  }
-  const files = new Set<string>();
-  return urls.map((text, at) => {
-    const url = parseUrl(text);
-    const file = outputs[at]?.replace(/^\/(dev\/stdout|dev\/fd\/1|proc\/self\/fd\/1)$/, "-") ??
-      fileName(url);
-    if (file !== "-" && files.has(file)) {
-      throw new TrioError(EXIT.usage, `two URLs would be saved to ${file} (-o gives names)`);
-    }
-    files.add(file);
-    return { url, file };
-  });
-}
-
 /** The first of these environment variables that is set and may be read. */
 function environment(...names: string[]): string | undefined {
   for (const variable of names) {
@@ -2031,11 +2008,8 @@ function amount(bytes: number): string {
 }
 
 function clock(seconds: number): string {
-  const whole = Math.round(seconds);
-  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  if (h > 99) return "";
-  const two = (part: number) => `${part}`.padStart(2, "0");
-  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+  if (seconds >= 24 * 3600) return ""; // nobody waits for that
+  return new Date(seconds * 1000).toISOString().slice(11, 19).replace(/^00:0?/, "");
 }
 
 const PHASES = ["lookup", "tcp", "tls", "wait", "transfer"] as const;
@@ -2070,7 +2044,9 @@ function toJson(response: HttpResponse, more: Record<string, unknown>) {
 
 /** To stdout, unless the body is there. */
 function printJson(file: string, value: unknown) {
-  (file === "-" ? console.error : console.log)(JSON.stringify(value));
+  const rounded = (_: string, value: unknown) =>
+    typeof value === "number" ? Math.round(value * 1000) / 1000 : value;
+  (file === "-" ? console.error : console.log)(JSON.stringify(value, rounded));
 }
 
 async function main(args: string[]): Promise<number> {
@@ -2079,9 +2055,14 @@ async function main(args: string[]): Promise<number> {
     console.log(given.help ? HELP : `fetch.ts ${VERSION}`);
     return EXIT.ok;
   }
-  const list = jobs(given._, given.output);
-  const contacted = new Set<string>();
-  const command = () => grants(list, given.cacert, contacted, args);
+  const { _: urls, output: outputs } = given;
+  if (urls.length === 0) {
+    urls.push("http://www.sina.com.cn/");
+    if (outputs.length === 0) outputs.push("sina.html");
+  }
+  if (outputs.length > urls.length) {
+    throw new TrioError(EXIT.usage, `${outputs.length} --output for ${urls.length} URLs`);
+  }
   const interrupted = new AbortController();
   const interrupt = () => {
     if (interrupted.signal.aborted) Deno.exit(EXIT.interrupted);
@@ -2090,56 +2071,87 @@ async function main(args: string[]): Promise<number> {
   Deno.addSignalListener("SIGINT", interrupt);
   if (Deno.build.os !== "windows") {
     Deno.addSignalListener("SIGTERM", interrupt);
-    Deno.addSignalListener("SIGXFSZ", () => {}); // then a file size limit is an error of write
+    Deno.addSignalListener("SIGXFSZ", () => {}); // a file size limit is an error of write then
   }
+  const hosts = new Set<string>(), files = new Set<string>();
+  const fail = (error: unknown) => report("fetch", error, () => grants(args, given, hosts, files));
   let code: number = EXIT.ok;
   try {
     const options: DownloadOptions = {
       ...await readOptions(given),
       signal: interrupted.signal,
-      onConnect: (address) => contacted.add(address),
+      onConnect: (address) => hosts.add(address),
     };
-    for (const { url, file } of list) {
-      try {
-        await (given.head ? printHead(url, given, options) : save(url, file, given, options));
-      } catch (error) {
-        const failed = report("fetch", error, command);
-        if (given.json) printJson(file, failure(url, file, error, failed));
-        code ||= failed;
-        if (interrupted.signal.aborted) break;
-      }
+    for (let at = 0; at < urls.length && !interrupted.signal.aborted; at++) {
+      code ||= await one(urls[at]!, outputs[at], given, options, files, fail);
     }
   } catch (error) {
-    code = report("fetch", error, command);
+    code = fail(error);
   }
   return code;
 }
 
-function failure(url: URL, file: string, error: unknown, code: number) {
-  const message = error instanceof Error ? printable(error.message) : String(error);
-  return { version: 1, url: withoutUser(url), file, error: { code, message } };
+/** Does one URL of the command line; returns the exit code. */
+async function one(
+  text: string,
+  output: string | undefined,
+  given: Given,
+  options: DownloadOptions,
+  files: Set<string>,
+  fail: (error: unknown) => number,
+): Promise<number> {
+  let url: URL | undefined, file = output ?? "";
+  try {
+    url = parseUrl(text);
+    if (given.head) {
+      await printHead(url, given, options);
+      return EXIT.ok;
+    }
+    file ||= fileName(url);
+    if (/^\/(dev\/stdout|dev\/fd\/1|proc\/self\/fd\/1)$/.test(file)) file = "-";
+    if (file !== "-" && files.has(file)) {
+      throw new TrioError(EXIT.usage, `${file} is the file of another URL (-o gives names)`);
+    }
+    files.add(file);
+    await save(url, file, given, options);
+    return EXIT.ok;
+  } catch (error) {
+    const code = fail(error);
+    if (given.json) {
+      const message = printable(error instanceof Error ? error.message : String(error));
+      const asked = url && withoutUser(url);
+      printJson(file, { version: 1, url: asked, file, error: { code, message } });
+    }
+    return code;
+  }
 }
 
-/** The words of `deno run` that grant what this command line needs. */
-function grants(jobs: Job[], cacerts: string[], contacted: Set<string>, args: string[]) {
-  const folders = new Set(jobs.map(({ file }) => file.replace(/[^/]*$/, "") || "."));
-  const hosts = contacted.size > 0
-    ? contacted
-    : jobs.map(({ url }) => `${url.hostname}:${portOf(url)}`);
-  const write = [...folders].join(",");
-  const secret = /^(-u|--user|-x|--proxy|-H|--header)(=?)/;
-  const words = args.map((word, at) =>
-    secret.test(args[at - 1] ?? "") && !args[at - 1]!.includes("=") &&
-      !/^-[uxH]./.test(args[at - 1]!)
-      ? "***"
-      : word.replace(/^(-u|--user=|-H|--header=).+$/s, "$1***").replace(/\/\/.*@/, "//***@")
-  );
+/** The words of `deno run` that grant what was asked for, without secrets. */
+function grants(args: string[], given: Given, hosts: Set<string>, files: Set<string>): string[] {
+  const folders = new Set([...files].map((file) => file.replace(/[^/]*$/, "") || "."));
+  const secrets = [
+    ...given.user,
+    ...given.header.map((line) =>
+      /^(?:(?:proxy-)?authorization|cookie):\s*(.*)$/is.exec(line)?.[1]
+    ),
+    ...[...given._, ...given.proxy].map((url) =>
+      /^(?:[a-z][a-z\d+.-]*:\/\/)?(.*)@/is.exec(url)?.[1]
+    ),
+  ].filter((secret) => secret !== undefined && secret !== "");
+  const masked = (word: string) =>
+    secrets.reduce<string>((text, secret) => text.replaceAll(secret!, "***"), word);
+  const asked = given._.map((url) => URL.parse(/^\w+:\/\//.test(url) ? url : `http://${url}`));
+  const first = asked.flatMap((url) => url ? [`${url.hostname}:${portOf(url)}`] : []);
+  const granted = [
+    ["net", hosts.size > 0 ? [...hosts] : first],
+    ["read", [...folders, ...given.cacert]],
+    ["write", [...folders]],
+  ] as const;
+  const flags = granted.filter(([, names]) => names.length > 0);
   return [
-    `--allow-net=${[...hosts].join(",")}`,
-    `--allow-read=${[write, ...cacerts].join(",")}`,
-    `--allow-write=${write}`,
+    ...flags.map(([kind, names]) => `--allow-${kind}=${names.join(",")}`),
     "fetch.ts",
-    ...words,
+    ...args.map(masked),
   ];
 }
 
