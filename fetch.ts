@@ -621,25 +621,19 @@ function refuseControls(what: string, text: string) {
  * without what a file system or a terminal could take for something else.
  */
 export function fileName(url: URL): string {
-  const segment = url.pathname.split("/").at(-1)!;
-  let name = segment;
+  let name = url.pathname.split("/").at(-1)!;
   try {
-    name = decodeURIComponent(segment);
+    name = decodeURIComponent(name);
   } catch {
     // not UTF-8 behind the percent signs: the name stays as it is
   }
   name = name.replace(/[\p{Cc}\p{Cf}/\\:*?"<>|]/gu, "_").replace(/[. ]+$/, "");
   if (/^(-|(con|prn|aux|nul|com\d|lpt\d)(\..*)?)$/is.test(name)) name = `_${name}`;
-  const dot = name.lastIndexOf(".");
-  const end = dot > 0 && name.length - dot <= 16 ? name.slice(dot) : "";
-  let stem = [...name.slice(0, name.length - end.length)];
-  const bytes = (text: string) => new TextEncoder().encode(text).length;
+  const [, stem = "", end = ""] = /^(.*?)(\.[^.]{1,15})?$/su.exec(name) ?? [];
+  const letters = [...stem].slice(0, 250);
   // 255 bytes are what file systems take; .part needs five of them
-  if (bytes(name) > 250) {
-    stem = stem.slice(0, 250);
-    while (bytes(stem.join("") + end) > 250) stem.pop();
-  }
-  return stem.join("") + end || "index.html";
+  while (new TextEncoder().encode(letters.join("") + end).length > 250) letters.pop();
+  return (letters.join("") + end).replace(/[. ]+$/, "") || "index.html";
 }
 
 /**
@@ -1400,7 +1394,8 @@ class Output {
     if (info && !info.isFile) return;
     this.#partial = true;
     if (!resume) return;
-    const part = await this.#find(Deno.stat(this.path));
+    const part = await this.#find(Deno.lstat(this.path));
+    if (part && !part.isFile) throw cannotWrite(this.path, "it is no regular file");
     const found = part ?? info;
     if (!found) return;
     this.#found = part ? "path" : "FILE";
@@ -1523,9 +1518,10 @@ class Output {
   async #io<T>(pending: Promise<T>): Promise<T> {
     const { signal } = this.options;
     try {
-      return await abortable(pending, signal); // a pipe may take nothing for ever
+      // a pipe may take nothing for ever; what goes to a file is waited for, or it comes late
+      return await (this.#file ? pending : abortable(pending, signal));
     } catch (error) {
-      signal.throwIfAborted();
+      if (error === signal.reason) throw error;
       if (error instanceof Deno.errors.NotCapable) {
         if (!error.message.includes("all access")) throw error;
         const text = `${this.path} is a device: Deno opens it only with --allow-all`;
