@@ -239,7 +239,7 @@ export function statistics(times: readonly number[]): Statistics {
   };
 }
 
-/** Rounds milliseconds to microseconds: the clock knows no more. */
+/** Rounds milliseconds to microseconds; the digits after them are noise. */
 function microseconds(ms: number): number {
   return Math.round(ms * 1000) / 1000;
 }
@@ -509,18 +509,8 @@ function settle({ _: names, ...given }: ReturnType<typeof parse>) {
   type Numeric = "port" | "wait" | "timeout" | "count" | "interval";
   const number = (name: Numeric, other: number, min: number, max: number, whole?: boolean) =>
     parseNumber(name, given[name].at(-1) ?? String(other), min, max, whole);
-  const settings = {
-    ...given,
-    names,
-    hostname: bare(given.hostname.at(-1) ?? "127.0.0.1"),
-    port: number("port", 9999, 1, 65535),
-    wait: number("wait", 0, 0, LONGEST / 1000, false),
-    timeout: number("timeout", 10, 0.001, LONGEST / 1000, false),
-    count: number("count", ENDLESS, 1, ENDLESS),
-    interval: number("interval", 1, 0, LONGEST / 1000, false),
-    tls: given.tls || given.cacert.length > 0,
-  };
-  const { ping, interactive, wait, lines } = settings;
+  const { ping, interactive, lines } = given;
+  const wait = number("wait", 0, 0, LONGEST / 1000, false);
   for (const name of names) checkName(name, lines);
   if (ping && (interactive || names.includes("-") || names.includes("exit"))) {
     throw usage("--ping takes its names as arguments, and exit is none");
@@ -530,7 +520,17 @@ function settle({ _: names, ...given }: ReturnType<typeof parse>) {
   }
   if (interactive) names.push("-");
   if (!names.length && (ping || !wait)) names.push("Michael", "Tracy", "Sarah");
-  return settings;
+  return {
+    ...given,
+    names,
+    hostname: bare(given.hostname.at(-1) ?? "127.0.0.1"),
+    port: number("port", 9999, 1, 65535),
+    wait,
+    timeout: number("timeout", 10, 0.001, LONGEST / 1000, false),
+    count: number("count", ENDLESS, 1, ENDLESS),
+    interval: number("interval", 1, 0, LONGEST / 1000, false),
+    tls: given.tls || given.cacert.length > 0,
+  };
 }
 
 /** All that the functions below need to know. */
@@ -590,6 +590,7 @@ function oneOf(codes: readonly number[], error: unknown): TrioError {
 
 /** Resolves after `milliseconds`, or as soon as `signal` aborts. */
 async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
   const { promise, resolve } = Promise.withResolvers<unknown>();
   const timer = setTimeout(resolve, milliseconds);
   signal.addEventListener("abort", resolve);
@@ -678,7 +679,7 @@ async function ping(greeter: Greeter, session: Session): Promise<number> {
   }
   await summarize(times, sent, performance.now() - begin, session);
   if (signal.aborted) return EXIT.interrupted;
-  if (!greeter.signal.aborted) await greeter.exit();
+  if (!greeter.signal.aborted) await greeter.exit().catch((error) => oneOf(PASSING, error));
   return code;
 }
 

@@ -206,9 +206,9 @@ for (
       }
       await outlast(conn);
     });
-    const { code, stderr } = await client(server.port, ["Ada", "--timeout", "0.2"]);
+    const { code, stderr } = await client(server.port, ["Ada", "--timeout", "0.5"]);
     assertEquals(code, 28);
-    const message = `did not ${duty} within 0.2 s (see --timeout)\n`;
+    const message = `did not ${duty} within 0.5 s (see --timeout)\n`;
     assert(stderr.startsWith("client: 127.0.0.1:") && stderr.endsWith(message), stderr);
   });
 }
@@ -246,9 +246,9 @@ Deno.test({
     const { port } = listener.addr;
     using _first = await Deno.connect({ port });
     using _second = await Deno.connect({ port }); // the queue holds one more
-    const { code, stderr } = await client(port, ["--timeout", "0.2"]);
+    const { code, stderr } = await client(port, ["--timeout", "0.5"]);
     assertEquals(code, 28);
-    assertMatch(stderr, /did not accept the connection within 0\.2 s/);
+    assertMatch(stderr, /did not accept the connection within 0\.5 s/);
   },
 });
 
