@@ -8,267 +8,415 @@
  * deno run server.ts --help
  * ```
  *
+ * With `--json`, each line on stdout is an object with `time` and `event`: `listening` has
+ * `address`; `accept` and `close` have `peer`; `warning` has `message`, and `peer` if it is about
+ * one; `status` (on SIGUSR1) and `summary` (at the end) have `open`, `total`, `messages`, `bytes`
+ * of replies, and `seconds`.
+ *
  * @module
  */
-import {
-  EXIT,
-  parseOptions,
-  printable,
-  report,
-  TrioError,
-  VERSION,
-  writeAll,
-} from "./mod.ts";
+import { EXIT, parseNumber, parseOptions, printable, report, TrioError, VERSION } from "./mod.ts";
 
 /** How {@linkcode serve} serves. */
 export interface ServeOptions {
-  /** The host to listen on; else `127.0.0.1`. */
+  /** The name or address to listen on; else `127.0.0.1`. */
   hostname?: string;
   /** The port to listen on; else 9999. 0 takes a free one. */
   port?: number;
-  /** Milliseconds to wait before replies; else 1000. */
+  /** Milliseconds to wait before the replies to a read; else 1000. */
   delay?: number;
-  /** Whether only a newline or EOF ends a message, not the end of a read. */
+  /** Whether only a newline or EOF ends a message; else the end of a read does, too. */
   lines?: boolean;
-  /** The bytes a line may have, when `lines` is true; else 65536. */
+  /** The most bytes of a message when `lines` is true; else 65536. */
   maxMessage?: number;
-  /** Connections at once; else 10000. The kernel's queue holds the rest. */
+  /** The most connections at once, the kernel's queue holds the rest; else 10000. */
   maxConnections?: number;
-  /** Seconds a peer may send or take nothing; else 600. 0 is forever. */
+  /** Seconds that a peer may send nothing, or take nothing; else 600. 0 is for ever. */
   idleTimeout?: number;
-  /** Connections the kernel's queue holds; else 4096. */
+  /** The most connections in the kernel's queue; else 4096. */
   backlog?: number;
-  /** Seconds that replies in flight have at the end; else 5. */
+  /** Seconds that replies in flight have when the server shuts down; else 5. */
   grace?: number;
-  /** Ends the server and all its connections at once. */
+  /** Ends the server at once, with all its connections. */
   signal?: AbortSignal;
-  /** Is called with what happens. */
+  /** Is told what happens; must not throw. */
   onEvent?: (event: ServerEvent) => void;
 }
 
-/** What happens at a server. */
+/** What happens at a server; `address` and `peer` are like `127.0.0.1:9999`. */
 export type ServerEvent =
   | { event: "listening"; address: string }
-  | { event: "accept" | "close"; peer: string }
-  | { event: "warning"; message: string };
+  | { event: "accept"; peer: string }
+  | { event: "close"; peer: string }
+  | { event: "warning"; message: string; peer?: string };
 
 /** What a server has done so far. */
 export interface Status {
-  /** Connections open now. */
+  /** Connections that are open. */
   open: number;
   /** Connections accepted. */
   total: number;
   /** Messages replied to. */
   messages: number;
-  /** Bytes of all replies. */
+  /** Bytes of these replies. */
   bytes: number;
-  /** Seconds since it listens. */
+  /** Seconds since it began to listen. */
   seconds: number;
 }
 
-/** A server that runs. */
+/** A running server; disposing of it shuts it down. */
 export interface GreetingServer extends AsyncDisposable {
   /** Where it listens. */
-  addr: Deno.NetAddr;
-  /** Resolves when it no longer listens and the last connection is gone. */
-  finished: Promise<void>;
-  /** Says what it has done so far. */
+  readonly addr: Deno.NetAddr;
+  /** Resolves when it has ended and its last connection is gone. */
+  readonly finished: Promise<void>;
+  /** What it has done so far. */
   status(): Status;
-  /** Stops accepting, finishes replies in flight, and resolves as `finished`. */
+  /** Accepts no more, closes idle connections, finishes replies in flight; returns `finished`. */
   shutdown(): Promise<void>;
 }
+
+/** What is served if nothing else is asked for. */
+const DEFAULTS = {
+  hostname: "127.0.0.1",
+  port: 9999,
+  delay: 1000,
+  lines: false,
+  maxMessage: 65_536,
+  maxConnections: 10_000,
+  idleTimeout: 600,
+  backlog: 4096, // 511, the runtime's own, overflows when a thousand connect at once
+  grace: 5,
+};
 
 const text = new TextEncoder();
 const WELCOME = text.encode("Welcome!");
 const HELLO = text.encode("Hello, ");
-const [LF, CR, BANG] = text.encode("\n\r!") as unknown as number[];
 const EXIT_WORD = text.encode("exit");
+const LF = 0x0a, CR = 0x0d, BANG = 0x21;
 
-/** Bytes that one read takes: its replies, at most 9 times as long, stay below 64 KiB. */
-const READ = 4096;
+/**
+ * The most bytes one read takes: as the tutorial's `recv(1024)`, so messages end where they
+ * ended there, and an idle connection costs little.
+ */
+const READ_BYTES = 1024;
 
-/** What the messages in some bytes came to. */
+/** A buffer with room for `size` bytes of messages; `Hello, ` is before and room for `!` behind. */
+function newBuffer(size: number): Uint8Array<ArrayBuffer> {
+  const buffer = new Uint8Array(HELLO.length + size + 1);
+  buffer.set(HELLO);
+  return buffer;
+}
+
+/** `buffer` with room for another read behind `end`: a larger one if need be, a small one again. */
+function fitting(
+  buffer: Uint8Array<ArrayBuffer>,
+  end: number,
+  limit: number,
+): Uint8Array<ArrayBuffer> {
+  if (end === HELLO.length && buffer.length > 2 * READ_BYTES) return newBuffer(READ_BYTES);
+  if (end + READ_BYTES < buffer.length) return buffer;
+  // A message that is not too long, the CR of its newline, and a read.
+  const copy = newBuffer(Math.min(2 * buffer.length, limit + 1 + READ_BYTES));
+  copy.set(buffer.subarray(0, end));
+  return copy;
+}
+
+/** What {@linkcode greet} made of some messages. */
 export interface Greeting {
-  /** The replies to all of them, joined. */
+  /** The replies, one behind the other. */
   replies: Uint8Array<ArrayBuffer>;
   /** How many messages they answer. */
   messages: number;
-  /** How many of the bytes were used: the rest starts an unfinished message. */
-  used: number;
-  /** Why no more messages are to be read, if so. */
-  end?: "exit" | "too long";
+  /** Where in the buffer what was not used begins: the start of a message. */
+  rest: number;
+  /** Why no more messages are answered, if so. */
+  end?: "exit" | "too long" | undefined;
 }
 
 /**
- * Replies to the messages in `bytes`, each ended by `\n` or `\r\n` and, when
- * `cut` is true, by the end of the bytes; none longer than `limit` bytes.
+ * Answers the messages in `buffer`, which begins with `Hello, ` and has at least one byte of room
+ * behind them, at `end`. No newline is before `from`. A single message becomes its reply where it
+ * lies.
  *
+ * A newline (`\n` or `\r\n`) ends a message and its reply; when `cut`, so does the end of the
+ * bytes. Nothing is kept from one read for the next then, not even that it ended in `\r`: that byte
+ * is the message's, and a `\n` that comes later ends an empty one. To wait for it would leave a
+ * message that does end in `\r` without its reply.
+ *
+ * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
  *
- * const { replies, used } = greet(new TextEncoder().encode("Ada\r\nBob"), false);
- * assertEquals(new TextDecoder().decode(replies), "Hello, Ada!\r\n");
- * assertEquals(used, 5);
+ * const buffer = new TextEncoder().encode("Hello, Ada\r\nGrace\nAl ");
+ * const { replies, rest } = greet(buffer, 7, buffer.length - 1, false);
+ * assertEquals(new TextDecoder().decode(replies), "Hello, Ada!\r\nHello, Grace!\n");
+ * assertEquals(new TextDecoder().decode(buffer.subarray(rest)), "Al ");
  * ```
  */
 export function greet(
-  bytes: Uint8Array,
+  buffer: Uint8Array<ArrayBuffer>,
+  from: number,
+  end: number,
   cut: boolean,
-  limit = Infinity,
+  limit: number = Infinity,
 ): Greeting {
-  let count = 1;
-  for (let at = -1; (at = bytes.indexOf(LF!, at + 1)) !== -1;) count++;
-  const replies = new Uint8Array(bytes.length + count * (HELLO.length + 1));
-  let used = 0, at = 0, messages = 0;
-  const greeting = (end?: Greeting["end"]): Greeting => ({
-    replies: replies.subarray(0, at),
-    messages,
-    used,
-    ...end && { end },
-  });
-  while (used < bytes.length) {
-    const newline = bytes.indexOf(LF!, used);
-    const next = newline === -1 ? bytes.length : newline + 1;
-    let stop = newline === -1 ? next : newline;
-    if (newline > used && bytes[newline - 1] === CR) stop--;
-    const name = bytes.subarray(used, stop);
-    if (newline === -1 && !cut) {
-      // A last CR may be half of the newline to come.
-      const most = limit + (bytes[stop - 1] === CR ? 1 : 0);
-      return greeting(name.length > most ? "too long" : undefined);
+  const replies = roomFor(buffer, from, end);
+  let rest = HELLO.length, at = 0, messages = 0, why: Greeting["end"];
+  while (rest < end) {
+    const newline = find(LF, buffer, Math.max(rest, from), end), whole = newline < end;
+    const cr = newline > rest && buffer[newline - 1] === CR && (whole || !cut);
+    const stop = cr ? newline - 1 : newline;
+    if (stop - rest > limit) why = "too long";
+    else if (!whole && !cut) break;
+    else if (isExit(buffer, rest, stop)) why = "exit";
+    if (why) break;
+    if (replies !== buffer) {
+      replies.set(HELLO, at);
+      replies.set(buffer.subarray(rest, stop), at + HELLO.length);
     }
-    if (name.length > limit) return greeting("too long");
-    if (isExit(name)) return greeting("exit");
-    replies.set(HELLO, at);
-    replies.set(name, at += HELLO.length);
-    replies[at += name.length] = BANG!;
-    replies.set(bytes.subarray(stop, next), ++at);
-    at += next - stop;
-    used = next;
+    at += HELLO.length + stop - rest;
+    replies[at++] = BANG;
+    if (cr) replies[at++] = CR;
+    if (whole) replies[at++] = LF;
+    rest = newline + 1;
     messages++;
   }
-  return greeting();
+  return { replies: replies.subarray(0, at), messages, rest: Math.min(rest, end), end: why };
 }
 
-function isExit(name: Uint8Array): boolean {
-  return name.length === EXIT_WORD.length &&
-    EXIT_WORD.every((byte, i) => byte === name[i]);
+/** Where the replies go: `buffer` itself if that holds one message, else a new array. */
+function roomFor(
+  buffer: Uint8Array<ArrayBuffer>,
+  from: number,
+  end: number,
+): Uint8Array<ArrayBuffer> {
+  let more = 0;
+  for (let at = from; (at = find(LF, buffer, at, end) + 1) < end;) more++;
+  return more ? new Uint8Array(end + 1 + more * (HELLO.length + 1)) : buffer;
 }
+
+/** Where `byte` is, or `to`. A loop: messages are short, and `indexOf` would look behind them. */
+function find(byte: number, buffer: Uint8Array, from: number, to: number): number {
+  while (from < to && buffer[from] !== byte) from++;
+  return from;
+}
+
+function isExit(buffer: Uint8Array, from: number, to: number): boolean {
+  return to - from === EXIT_WORD.length && EXIT_WORD.every((byte, i) => byte === buffer[from + i]);
+}
+
+/** Milliseconds to wait when nothing can be accepted: enough for some connections to end. */
+const RETRY_MS = 100;
+
+/** Milliseconds between two warnings that nothing can be accepted. */
+const WARN_MS = 60_000;
+
+/** Milliseconds that a peer has to end its side when the server has ended the conversation. */
+const LINGER_MS = 1000;
 
 /** A connection. */
 interface Peer {
-  conn: Deno.TcpConn;
-  address: string;
-  /** Whether it waits for the peer's next message. */
-  idle: boolean;
-  /** Ends the wait before its next reply. */
+  readonly conn: Deno.TcpConn;
+  /** Whether replies to it are in flight: not all are written yet. */
+  busy: boolean;
+  /** Milliseconds that it has sent nothing, or taken nothing, as far as the sweeps have seen. */
+  idle: number;
+  /** Ends the wait before its replies. */
   wake?: () => void;
 }
 
+/** How many operations the runtime does at a time, for all connections together. */
+const RUNTIME_BUDGET = 128;
+
+/** How many of the reads that wait for their turn go on at a time: each takes a write, too. */
+const TURN_READS = RUNTIME_BUDGET / 4;
+
 /**
- * Listens and greets, until it is shut down.
+ * Lets all connections have their turn when more are ready than the runtime serves at a time.
  *
+ * It serves what became ready in the meantime before what it put off, and that the last first, so
+ * that a hundred busy connections starve all others. Once this begins, a connection that was served
+ * waits behind the others that were, before it reads again. The queue moves when those that were
+ * put off have been served, and faster if few of those it let go were ready.
+ */
+function takeTurns() {
+  const queue: (() => void)[] = [];
+  let ready = 0, batch = TURN_READS, ending = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  function endTurn() {
+    if (!ending) setImmediate(nextTurn); // after all that this turn of the event loop serves
+    ending = true;
+  }
+  function nextTurn() {
+    clearTimeout(timer);
+    if (ready < RUNTIME_BUDGET) {
+      batch = ready < TURN_READS ? 2 * batch : TURN_READS;
+      for (const go of queue.splice(0, batch)) go();
+    }
+    ready = 0;
+    ending = false;
+    if (queue.length) timer = setTimeout(endTurn, 1); // should none of them be ready
+  }
+  return {
+    /** What a connection must wait for before it reads again, if anything. */
+    turn(): Promise<void> | undefined {
+      if (ready < RUNTIME_BUDGET && !queue.length) return;
+      return new Promise((resolve) => queue.push(resolve));
+    },
+    /** Counts a read that has ended. */
+    count() {
+      ready++;
+      endTurn();
+    },
+  };
+}
+
+/**
+ * Listens, and greets whoever connects until it is shut down. Nothing that a peer does ends more
+ * than its own connection.
+ *
+ * @example
  * ```ts
  * import { serve } from "./server.ts";
+ * import { readAll, writeAll } from "./mod.ts";
+ * import { assertEquals } from "@std/assert";
  *
  * await using server = serve({ port: 0, delay: 0 });
- * using conn = await Deno.connect(server.addr);
+ * using conn = await Deno.connect({ port: server.addr.port });
+ * await writeAll(conn, new TextEncoder().encode("Ada"));
+ * await conn.closeWrite();
+ * assertEquals(new TextDecoder().decode(await readAll(conn, 100)), "Welcome!Hello, Ada!");
  * ```
  *
- * @throws {TrioError} 1 if it cannot listen there, 6 if the host has no address.
+ * @throws {TrioError} 1 if it cannot listen there, 6 if the name is not resolved.
  */
 export function serve(options: ServeOptions = {}): GreetingServer {
   const {
-    hostname = "127.0.0.1",
-    port = 9999,
-    delay = 1000,
-    lines = false,
-    maxMessage = 65536,
-    backlog = 4096,
-    grace = 5,
+    hostname,
+    port,
+    delay,
+    lines,
+    maxMessage,
+    maxConnections,
+    idleTimeout,
+    backlog,
+    grace,
     signal,
     onEvent = () => {},
-  } = options;
-  const listener = listen(hostname, port, backlog);
-  const addr = listener.addr;
+  } = { ...DEFAULTS, ...options };
+  const listener = listen(hostname.replace(/^\[|\]$/g, ""), port, backlog);
   const started = performance.now();
   const peers = new Set<Peer>();
-  let stopping = false, total = 0, messages = 0, bytes = 0;
+  const turns = takeTurns();
+  const done = { total: 0, messages: 0, bytes: 0 };
+  let stopping = false;
+  /** Resolves when a connection ends. */
+  let ended = Promise.withResolvers<void>();
 
-  async function greetPeer(peer: Peer) {
-    const { conn } = peer;
-    await writeAll(conn, WELCOME);
-    let buffer = new Uint8Array(READ);
-    for (let end = 0; !stopping;) {
-      if (end === buffer.length) {
-        const larger = new Uint8Array(2 * end);
-        larger.set(buffer);
-        buffer = larger;
-      }
-      peer.idle = true;
-      const n = await conn.read(buffer.subarray(end, end + READ));
-      peer.idle = false;
-      end += n ?? 0;
-      const greeting = greet(
-        buffer.subarray(0, end),
-        !lines || n === null,
-        lines ? maxMessage : Infinity,
-      );
-      if (greeting.messages) {
-        if (delay) await sleep(delay, peer);
-        await writeAll(conn, greeting.replies);
-        messages += greeting.messages;
-        bytes += greeting.replies.length;
-      }
-      if (greeting.end === "too long") {
-        onEvent({
-          event: "warning",
-          message:
-            `${peer.address} sent a line longer than ${maxMessage} bytes`,
-        });
-      }
-      if (n === null || greeting.end) return;
-      buffer.copyWithin(0, greeting.used, end);
-      end -= greeting.used;
+  /** Waits until fewer than `count` connections are open. */
+  async function fewerThan(count: number) {
+    while (peers.size >= count) {
+      ended = Promise.withResolvers();
+      await ended.promise;
     }
-  }
-
-  async function handle(conn: Deno.TcpConn) {
-    const peer = { conn, address: format(conn.remoteAddr), idle: false };
-    peers.add(peer);
-    total++;
-    onEvent({ event: "accept", peer: peer.address });
-    try {
-      await greetPeer(peer);
-    } catch {
-      // the peer broke the connection, or we closed it
-    }
-    peers.delete(peer);
-    close(peer);
-    onEvent({ event: "close", peer: peer.address });
   }
 
   async function accept() {
-    const tasks = new Set<Promise<void>>();
-    while (!stopping) {
+    let warned = -Infinity;
+    for (;;) {
+      await fewerThan(maxConnections);
       try {
-        const task = handle(await listener.accept())
-          .finally(() => tasks.delete(task));
-        tasks.add(task);
-      } catch {
-        // the peer is gone already, or the listener is closed
+        attend(await listener.accept());
+      } catch (error) {
+        if (stopping) return await fewerThan(1);
+        if (isPeerGone(error)) continue;
+        // Most likely out of descriptors: some come back when connections end.
+        if (performance.now() - warned > WARN_MS) {
+          warned = performance.now();
+          onEvent({ event: "warning", message: `cannot accept: ${(error as Error).message}` });
+        }
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }
-    await Promise.all(tasks);
   }
 
-  let timer: ReturnType<typeof setTimeout> | undefined;
+  /** Attends to a connection from its first byte to its last; never rejects. */
+  async function attend(conn: Deno.TcpConn) {
+    const peer: Peer = { conn, busy: false, idle: 0 };
+    peers.add(peer);
+    done.total++;
+    onEvent({ event: "accept", peer: format(conn.remoteAddr) });
+    try {
+      conn.setNoDelay();
+      await conn.write(WELCOME); // so few bytes always fit
+      // All that waits for the peer waits here: each function that waits is memory.
+      let buffer = newBuffer(READ_BYTES), end = HELLO.length, eof = false;
+      while (!eof && !stopping) {
+        const turn = turns.turn();
+        if (turn) await turn;
+        const n = await conn.read(buffer.subarray(end, end + READ_BYTES));
+        if (peers.size > RUNTIME_BUDGET) turns.count();
+        peer.idle = 0;
+        eof = n === null;
+        const from = end;
+        end += n ?? 0;
+        const greeting = greet(buffer, from, end, eof || !lines, lines ? maxMessage : Infinity);
+        if (greeting.messages) await reply(peer, greeting);
+        if (greeting.end === "too long") warn(peer, `sent a line of over ${maxMessage} bytes`);
+        if (greeting.end) break;
+        if (greeting.rest < end) buffer.copyWithin(HELLO.length, greeting.rest, end);
+        end -= greeting.rest - HELLO.length;
+        buffer = fitting(buffer, end, maxMessage);
+      }
+      if (!eof) await drain(peer);
+    } catch {
+      // the peer broke the connection, or close() ended it
+    }
+    close(peer);
+    peers.delete(peer);
+    onEvent({ event: "close", peer: format(conn.remoteAddr) });
+    ended.resolve();
+  }
+
+  async function reply(peer: Peer, { replies, messages }: Greeting) {
+    peer.busy = true;
+    if (delay) {
+      peer.idle = -Infinity; // it is us who wait
+      await sleep(delay, peer);
+    }
+    for (let n = 0; n < replies.length;) {
+      peer.idle = 0;
+      n += await peer.conn.write(n ? replies.subarray(n) : replies);
+    }
+    peer.busy = false;
+    done.messages += messages;
+    done.bytes += replies.length;
+  }
+
+  function warn(peer: Peer, what: string) {
+    const address = format(peer.conn.remoteAddr);
+    onEvent({ event: "warning", peer: address, message: `${address} ${what}` });
+  }
+
+  // One timer for all: connections are swept, so that no read and no write needs its own.
+  const limit = idleTimeout * 1000, period = Math.min(limit / 4, 1000);
+  const sweeper = limit ? setInterval(sweep, period) : undefined;
+  function sweep() {
+    for (const peer of peers) {
+      if ((peer.idle += period) <= limit) continue;
+      warn(peer, `was idle for ${idleTimeout} s`);
+      close(peer);
+    }
+  }
+
+  let deadline: ReturnType<typeof setTimeout> | undefined;
   function shutdown() {
     if (!stopping) {
       stopping = true;
       listener.close();
-      timer = setTimeout(abort, grace * 1000);
-      for (const peer of peers) if (peer.idle) close(peer);
+      deadline = setTimeout(abort, grace * 1000);
+      for (const peer of peers) if (!peer.busy) close(peer);
     }
     return finished;
   }
@@ -278,21 +426,20 @@ export function serve(options: ServeOptions = {}): GreetingServer {
     for (const peer of peers) close(peer);
   }
 
-  onEvent({ event: "listening", address: format(addr) });
+  onEvent({ event: "listening", address: format(listener.addr) });
   const finished = accept().finally(() => {
-    clearTimeout(timer);
+    clearInterval(sweeper);
+    clearTimeout(deadline);
     signal?.removeEventListener("abort", abort);
   });
   signal?.addEventListener("abort", abort);
   if (signal?.aborted) abort();
   return {
-    addr,
+    addr: listener.addr,
     finished,
     status: () => ({
       open: peers.size,
-      total,
-      messages,
-      bytes,
+      ...done,
       seconds: (performance.now() - started) / 1000,
     }),
     shutdown,
@@ -300,39 +447,32 @@ export function serve(options: ServeOptions = {}): GreetingServer {
   };
 }
 
-function listen(
-  hostname: string,
-  port: number,
-  tcpBacklog: number,
-): Deno.TcpListener {
+/** Whether a connection failed, before it was accepted, for reasons of its own. */
+function isPeerGone(error: unknown): boolean {
+  return error instanceof Deno.errors.NotConnected ||
+    error instanceof Deno.errors.ConnectionReset ||
+    error instanceof Deno.errors.ConnectionAborted;
+}
+
+function listen(hostname: string, port: number, tcpBacklog: number): Deno.TcpListener {
   try {
     return Deno.listen({ hostname, port, tcpBacklog });
   } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) throw error;
-    const { message } = error as Error;
+    if (!(error instanceof Error) || error instanceof Deno.errors.NotCapable) throw error;
     const where = format({ hostname, port });
+    const fail = (code: number, message: string) => new TrioError(code, message, { cause: error });
     if (error instanceof Deno.errors.AddrInUse) {
-      throw new TrioError(
-        EXIT.unexpected,
-        `${where} is already in use (is another server running? choose --port)`,
-        { cause: error },
-      );
+      const advice = "is another server running? choose --port";
+      throw fail(EXIT.unexpected, `${where} is already in use (${advice})`);
     }
-    if (/lookup|invalid .*host/.test(message)) {
-      throw new TrioError(
-        EXIT.lookup,
-        `cannot resolve ${hostname} (choose --hostname)`,
-        { cause: error },
-      );
+    if (error instanceof URIError || error.message.includes("lookup")) {
+      throw fail(EXIT.lookup, `cannot resolve ${hostname} (choose another --hostname)`);
     }
-    throw new TrioError(
-      EXIT.unexpected,
-      `cannot listen on ${where}: ${message}`,
-      { cause: error },
-    );
+    throw fail(EXIT.unexpected, `cannot listen on ${where}: ${error.message}`);
   }
 }
 
+/** Waits; close() ends the wait. */
 function sleep(milliseconds: number, peer: Peer): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, milliseconds);
@@ -343,6 +483,22 @@ function sleep(milliseconds: number, peer: Peer): Promise<void> {
   });
 }
 
+/**
+ * Ends the server's side and reads until the peer has ended its own. To close with bytes unread
+ * resets a connection, and the peer may lose replies that are on their way.
+ */
+async function drain(peer: Peer) {
+  const timer = setTimeout(close, LINGER_MS, peer);
+  try {
+    await peer.conn.closeWrite();
+    const buffer = new Uint8Array(READ_BYTES);
+    while (await peer.conn.read(buffer) !== null);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Closes a connection, whatever it is doing; nothing if it is closed. */
 function close(peer: Peer) {
   peer.wake?.();
   try {
@@ -352,114 +508,139 @@ function close(peer: Peer) {
   }
 }
 
-function format({ hostname, port }: { hostname: string; port: number }) {
+function format({ hostname, port }: { hostname: string; port: number }): string {
   return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 }
 
 const HELP = `Usage: server.ts [OPTIONS]
 
-Says Welcome! to each connection and answers each message with Hello, MESSAGE!
-until the message exit or the end of the connection. Runs until Ctrl+C.
+Says Welcome! to each connection, answers each message with Hello, MESSAGE!
+and closes it after the message exit. Runs until Ctrl+C.
 
-      --hostname HOST         listen on HOST (127.0.0.1)
-  -p, --port PORT             listen on PORT; 0 takes a free one (9999)
-      --delay MS              wait before replies (1000)
-      --lines                 only a newline ends a message, not the end of a read
-      --json                  log one JSON object a line on stdout
-  -q, --quiet                 no log lines about connections
-  -h, --help, --version
-`;
+      --hostname HOST      listen on this name or address (127.0.0.1)
+  -p, --port PORT          listen on this port; 0 takes a free one (9999)
+      --delay MS           wait before replies (1000)
+      --lines              only a newline ends a message: right on any network
+      --max-message BYTES  longer lines end their connection (65536)
+      --max-connections N  more wait until others end (10000)
+      --idle-timeout S     close connections that send or take nothing; 0 never (600)
+      --backlog N          how many may wait in the kernel's queue (4096)
+      --grace S            what replies in flight have after Ctrl+C (5)
+      --json               log one JSON object a line
+  -q, --quiet              log nothing about single connections
+  -h, --help               show this
+      --version            show the version
 
-function command(): string[] {
-  const { hostname, port } = parse(Deno.args);
-  const where = format({
-    hostname: hostname.at(-1) ?? "127.0.0.1",
-    port: Number(port.at(-1) ?? 9999),
-  });
-  return [`--allow-net=${where}`, "server.ts", ...Deno.args];
-}
+Ctrl+C or SIGTERM finishes replies in flight, a second one ends at once.
+SIGUSR1 shows the status.`;
+
+/** Seconds that a timer can take: 2^31 - 1 ms, rounded down. */
+const LONGEST = 2_000_000;
+
+const TAKES = {
+  hostname: "a name or address",
+  port: "a port",
+  delay: "milliseconds",
+  "max-message": "bytes",
+  "max-connections": "a number",
+  "idle-timeout": "seconds",
+  backlog: "a number",
+  grace: "seconds",
+};
 
 function parse(args: string[]) {
-  return parseOptions(
-    args,
-    {
-      hostname: "a host name or address",
-      port: "a port, 0 to 65535",
-      delay: "a number of milliseconds",
-    },
-    ["lines", "json", "quiet", "help", "version"],
-    { p: "port", q: "quiet", h: "help" },
-  );
+  const flags = ["lines", "json", "quiet", "help", "version"] as const;
+  return parseOptions(args, TAKES, flags, { p: "port", q: "quiet", h: "help" });
+}
+
+/** What `deno run` needs to grant what these arguments ask for. */
+function command(): string[] {
+  const { hostname, port } = parse(Deno.args);
+  const host = (hostname.at(-1) ?? DEFAULTS.hostname).replace(/^\[|\]$/g, "");
+  const where = format({ hostname: host, port: Number(port.at(-1) ?? DEFAULTS.port) });
+  return [`--allow-net=${where}`, "server.ts", ...Deno.args];
 }
 
 async function main(args: string[]): Promise<number> {
   const options = parse(args);
-  if (options.help) return print(HELP);
-  if (options.version) return print(`server.ts ${VERSION}\n`);
-  if (options._.length) {
-    throw new TrioError(
-      EXIT.usage,
-      `unexpected argument ${options._[0]} (--help lists the options)`,
-    );
+  const { lines, json, quiet } = options;
+  if (options.help || options.version) {
+    console.log(options.help ? HELP : `server.ts ${VERSION}`);
+    return EXIT.ok;
   }
-  const { json, quiet } = options;
-  const number = (name: "port" | "delay", least: number, most: number) => {
-    const value = options[name].at(-1);
-    if (value === undefined) return {};
-    if (!/^\d+$/.test(value) || +value < least || +value > most) {
-      throw new TrioError(
-        EXIT.usage,
-        `--${name} takes a whole number from ${least} to ${most}, not ${value}`,
-      );
-    }
-    return { [name]: +value };
+  if (options._.length) {
+    throw new TrioError(EXIT.usage, `unexpected argument ${options._[0]} (--help shows the usage)`);
+  }
+  const number = (
+    name: keyof typeof TAKES,
+    other: number,
+    min: number,
+    max: number,
+    whole = true,
+  ) => parseNumber(name, options[name].at(-1) ?? String(other), min, max, whole);
+
+  const log = (event: object, line: string, write = console.error) => {
+    if (json) console.log(JSON.stringify({ time: new Date().toISOString(), ...event }));
+    else write(printable(line));
   };
-  const say = (event: object, line: string, log = console.error) => {
-    if (json) console.log(JSON.stringify(event));
-    else log(printable(line));
-  };
-  const server = serve({
-    ...options.hostname.length && { hostname: options.hostname.at(-1)! },
-    ...number("port", 0, 65535),
-    ...number("delay", 0, 2 ** 31 - 1),
-    lines: options.lines,
-    onEvent(event) {
-      if (event.event === "listening") {
-        say(event, `server: listening on ${event.address} (Ctrl+C stops it)`);
+  const onEvent = (event: ServerEvent) => {
+    if (quiet && "peer" in event) return;
+    switch (event.event) {
+      case "listening":
+        log(event, `server: listening on ${event.address} (Ctrl+C stops it)`);
         if (!json && !quiet) console.log("Waiting for connection...");
-      } else if (event.event === "warning") {
-        say(event, `server: ${event.message}`);
-      } else if (!quiet) {
-        say(
-          event,
-          event.event === "accept"
-            ? `Accept new connection from ${event.peer}...`
-            : `Connection from ${event.peer} closed.`,
-          console.log,
-        );
-      }
-    },
-  });
-  const stop = () => server.shutdown();
+        break;
+      case "accept":
+        return log(event, `Accept new connection from ${event.peer}...`, console.log);
+      case "close":
+        return log(event, `Connection from ${event.peer} closed.`, console.log);
+      case "warning":
+        return log(event, `server: ${event.message}`);
+    }
+  };
+  const now = new AbortController();
+  let stopping = false;
+  const stop = () => {
+    if (stopping) now.abort();
+    else server.shutdown();
+    stopping = true;
+  };
+  const windows = Deno.build.os === "windows";
   Deno.addSignalListener("SIGINT", stop);
-  Deno.addSignalListener("SIGTERM", stop);
+  Deno.addSignalListener(windows ? "SIGBREAK" : "SIGTERM", stop);
+  if (!windows) {
+    Deno.addSignalListener("SIGUSR1", () => {
+      const status = server.status();
+      log({ event: "status", ...status }, `server: ${sum(status)}`);
+    });
+  }
+  const server = serve({
+    hostname: options.hostname.at(-1) ?? DEFAULTS.hostname,
+    port: number("port", DEFAULTS.port, 0, 65535),
+    delay: number("delay", DEFAULTS.delay, 0, LONGEST * 1000),
+    lines,
+    maxMessage: number("max-message", DEFAULTS.maxMessage, 1, 2 ** 30),
+    maxConnections: number("max-connections", DEFAULTS.maxConnections, 1, 1_000_000),
+    idleTimeout: number("idle-timeout", DEFAULTS.idleTimeout, 0, LONGEST, false),
+    backlog: number("backlog", DEFAULTS.backlog, 1, 65535),
+    grace: number("grace", DEFAULTS.grace, 0, LONGEST, false),
+    signal: now.signal,
+    onEvent,
+  });
   await server.finished;
   const status = server.status();
-  say(
-    { event: "summary", ...status },
-    `server: served ${status.total} connections, ${status.messages} messages, ` +
-      `${status.bytes} bytes in ${status.seconds.toFixed(1)} s`,
-  );
-  return EXIT.ok;
+  log({ event: "summary", ...status }, `server: ended, ${sum(status)}`);
+  return now.signal.aborted ? EXIT.interrupted : EXIT.ok;
 }
 
-function print(line: string): number {
-  console.log(line.trimEnd());
-  return EXIT.ok;
+/** What a server has done, in words. */
+function sum({ open, total, messages, bytes, seconds }: Status): string {
+  const of = (count: number, what: string) =>
+    `${count.toLocaleString("en")} ${what}${count === 1 ? "" : "s"}`;
+  return `${of(total, "connection")} (${open} open), ${of(messages, "message")}, ` +
+    `${of(bytes, "byte")}, up ${seconds.toFixed(1)} s`;
 }
 
 if (import.meta.main) {
-  Deno.exit(
-    await main(Deno.args).catch((error) => report("server", error, command)),
-  );
+  Deno.exit(await main(Deno.args).catch((error) => report("server", error, command)));
 }
