@@ -4,6 +4,7 @@
  * @module
  */
 import { run } from "../testing.ts";
+import { makeFolder } from "./folder.ts";
 
 /** What a TLS server needs. */
 export interface Chain {
@@ -44,7 +45,7 @@ const HERE = "DNS:localhost,IP:127.0.0.1,IP:::1";
 
 /** Makes a CA, an intermediate CA, and the servers' certificates. */
 export async function makeCertificates(): Promise<Certificates> {
-  const folder = await Deno.makeTempDir({ prefix: "tcp-trio-tls-" });
+  const { path: folder, ...disposal } = await makeFolder("tls");
   await Deno.writeTextFile(`${folder}/index`, "");
   await Deno.writeTextFile(
     `${folder}/configuration`,
@@ -116,7 +117,7 @@ commonName = supplied
     expired: await chain("expired", HERE, "intermediate", LONG_AGO),
     unknownCa: await chain("unknown-ca", HERE, "stranger"),
     noIntermediate: { certificate: good.leaf, leaf: good.leaf, key: good.key },
-    [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
+    ...disposal,
   };
 }
 

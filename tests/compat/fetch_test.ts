@@ -6,6 +6,7 @@
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { assertFile, curl, download, fetch, type Report } from "./download.ts";
+import { makeFolder } from "./folder.ts";
 import { serveSite } from "./http_servers.ts";
 import { HTTP, type HttpExercise, type HttpServer } from "./matrix.ts";
 import { IPV6, type Peer, testPeer } from "./peers.ts";
@@ -183,10 +184,9 @@ const EXERCISES: Record<HttpExercise, (scene: Scene) => Promise<unknown>> = {
 };
 
 for (const { peer: server, needs, exercised } of HTTP) {
-  testPeer(`fetch.ts gets from ${server} what curl gets`, needs, async (t) => {
+  testPeer(`fetch.ts gets from ${server} what curl gets`, [...needs, "curl"], async (t) => {
     await using stack = new AsyncDisposableStack();
-    const folder = await Deno.makeTempDir({ prefix: "tcp-trio-fetch-" });
-    stack.defer(() => Deno.remove(folder, { recursive: true }));
+    const { path: folder } = stack.use(await makeFolder("fetch"));
     const site = stack.use(await makeSite());
     const peer = stack.use(await serveSite(server, { site: site.folder }));
     for (const name of exercised) {

@@ -5,6 +5,7 @@
  * @module
  */
 import { closedPort, Running } from "../testing.ts";
+import { makeFolder } from "./folder.ts";
 
 /** The Debian package of each program. */
 export const PACKAGES = {
@@ -111,10 +112,10 @@ export async function startPeer(
   host = "127.0.0.1",
 ): Promise<Peer> {
   for (let attempt = 1;; attempt++) {
-    const folder = await Deno.makeTempDir({ prefix: "tcp-trio-peer-" });
-    await Deno.chmod(folder, 0o755); // a server started by root may leave root
+    const folder = await makeFolder("peer");
+    await Deno.chmod(folder.path, 0o755); // a server started by root may leave root
     let port = closedPort();
-    const { command, says, forks, ...options } = await prepare(folder, port);
+    const { command, says, forks, ...options } = await prepare(folder.path, port);
     const [program, ...args] = forks ? ["setsid", ...command] : command;
     const running = new Running(find(program) ?? program, args, options);
     const kill = async () => {
@@ -123,7 +124,7 @@ export async function startPeer(
     };
     const dispose = async () => {
       await kill();
-      await Deno.remove(folder, { recursive: true });
+      await folder[Symbol.asyncDispose]();
     };
     try {
       if (says) port = Number((await running.heard(...says))[1] ?? port);

@@ -7,6 +7,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { closedPort, runScript } from "../testing.ts";
 import { type Certificates, makeCertificates } from "./certificates.ts";
 import { assertFile, curl, download, fetch } from "./download.ts";
+import { makeFolder } from "./folder.ts";
 import { serveSite } from "./http_servers.ts";
 import { PROXIES, type ProxyExercise } from "./matrix.ts";
 import { type Peer, startPeer, testPeer } from "./peers.ts";
@@ -126,10 +127,9 @@ const EXERCISES: Record<ProxyExercise, (scene: Scene) => Promise<void>> = {
 };
 
 for (const { peer, needs, exercised } of PROXIES) {
-  testPeer(`fetch.ts goes through ${peer} as curl does`, needs, async (t) => {
+  testPeer(`fetch.ts goes through ${peer} as curl does`, [...needs, "curl"], async (t) => {
     await using stack = new AsyncDisposableStack();
-    const folder = await Deno.makeTempDir({ prefix: "tcp-trio-fetch-" });
-    stack.defer(() => Deno.remove(folder, { recursive: true }));
+    const { path: folder } = stack.use(await makeFolder("fetch"));
     const { folder: site, files } = stack.use(await makeSite());
     const certificates = stack.use(await makeCertificates());
     const tls = { chain: certificates.good, version: "1.3" } as const;

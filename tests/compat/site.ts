@@ -4,6 +4,7 @@
  * @module
  */
 import { ROOT, run } from "../testing.ts";
+import { makeFolder } from "./folder.ts";
 
 /** The folder of this suite. */
 export const HERE = `${ROOT}tests/compat/`;
@@ -24,7 +25,7 @@ export const CHANGED = new Date("2020-02-02T20:20:20Z");
 
 /** Makes the web site. */
 export async function makeSite(): Promise<Site> {
-  const folder = await Deno.makeTempDir({ prefix: "tcp-trio-site-" });
+  const { path: folder, ...disposal } = await makeFolder("site");
   const encode = (text: string) => new TextEncoder().encode(text);
   const text = noise(100_000).toHex(); // gzip halves it
   const files = {
@@ -61,11 +62,7 @@ export async function makeSite(): Promise<Site> {
   await run("chmod", ["a+x", "cgi-bin/query", "cgi-bin/generated"], {
     cwd: folder,
   });
-  return {
-    folder,
-    files,
-    [Symbol.asyncDispose]: () => Deno.remove(folder, { recursive: true }),
-  };
+  return { folder, files, ...disposal };
 }
 
 /** Bytes in which no two parts are the same: a lost or doubled one shows. */

@@ -8,6 +8,7 @@ import { writeAll } from "../../mod.ts";
 import { closedPort, FakeServer } from "../testing.ts";
 import { type Certificates, type Chain, makeCertificates } from "./certificates.ts";
 import { assertFile, curl, download, fetch } from "./download.ts";
+import { makeFolder } from "./folder.ts";
 import { serveSite, type TlsVersion } from "./http_servers.ts";
 import { TLS, type TlsExercise, type TlsServer } from "./matrix.ts";
 import { testPeer } from "./peers.ts";
@@ -165,10 +166,9 @@ const EXERCISES: Record<TlsExercise, (scene: Scene) => Promise<void>> = {
 };
 
 for (const { peer: server, needs, exercised } of TLS) {
-  testPeer(`fetch.ts trusts ${server} when curl does`, needs, async (t) => {
+  testPeer(`fetch.ts trusts ${server} when curl does`, [...needs, "curl"], async (t) => {
     await using stack = new AsyncDisposableStack();
-    const folder = await Deno.makeTempDir({ prefix: "tcp-trio-fetch-" });
-    stack.defer(() => Deno.remove(folder, { recursive: true }));
+    const { path: folder } = stack.use(await makeFolder("fetch"));
     const site = stack.use(await makeSite());
     const certificates = stack.use(await makeCertificates());
     for (const name of exercised) {

@@ -6,6 +6,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { denoArgs, run, Running, runScript } from "../testing.ts";
+import { makeFolder } from "./folder.ts";
 import { TUTORIAL, type TutorialExercise } from "./matrix.ts";
 import { type Peer, startPeer, testPeer } from "./peers.ts";
 import { type Recorded, recordingRelay } from "./relay.ts";
@@ -105,9 +106,8 @@ const EXERCISES: Record<TutorialExercise, (python: string) => Promise<void>> = {
   },
 
   async "the GET saves what fetch.ts saves"(python) {
-    const folder = await Deno.makeTempDir({ prefix: "tcp-trio-get-" });
     await using stack = new AsyncDisposableStack();
-    stack.defer(() => Deno.remove(folder, { recursive: true }));
+    const { path: folder } = stack.use(await makeFolder("get"));
     const page = "<p>你好，世界！</p>\r\n\r\n<p>Hello, world!</p>\n".repeat(3000);
     await Deno.writeTextFile(`${folder}/index.html`, page);
     const server = stack.use(
