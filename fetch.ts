@@ -1677,7 +1677,7 @@ async function attempt(
   const total = range && range[2] !== "*" ? Number(range[2]) : undefined;
   const resumed = offset > 0 && status === 206;
   const unsatisfied = offset > 0 && status === 416;
-  if (unsatisfied && total === offset) {
+  if (unsatisfied && total === offset && (version.total ?? total) === total) {
     options.onHead?.(response);
     await output.reuse(); // it was complete
     return response;
@@ -1785,6 +1785,7 @@ async function pour(
     busy = true;
     written = to.write(buffer.subarray(0, filled), lastModified).finally(() => busy = false);
     written.catch(() => {}); // it is awaited later
+    if (enough === 1) await written;
   }
   await written;
   if (failure) throw failure;
