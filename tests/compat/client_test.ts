@@ -3,49 +3,60 @@
  *
  * @module
  */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { runScript } from "../testing.ts";
+import { type Chain, makeCertificates } from "./certificates.ts";
 import { type GreeterExercise, GREETERS } from "./matrix.ts";
 import { type Launch, type Peer, startPeer, testPeer } from "./peers.ts";
 import { HERE } from "./site.ts";
 
-/** How each server is started, to end messages at a newline or at a read. */
+/** How a server greets. */
+interface Greeting {
+  /** Whether a newline ends a message, or a read does. */
+  lines?: boolean;
+  /** The certificate, for TLS. */
+  tls?: Chain;
+}
+
 const SERVERS: Record<
   typeof GREETERS[number]["peer"],
-  (port: number, lines: boolean) => Launch
+  (port: number, greeting: Greeting) => Launch
 > = {
   "Python threads": () => ({
     command: ["python3", `${HERE}tutorial_server.py`, "0", "0"],
     says: ["stderr", /port (\d+)/],
   }),
-  "Python socketserver": (_, lines) => ({
+  "Python socketserver": (_, { lines }) => ({
     command: ["python3", "-c", PYTHON_SOCKETSERVER, lines ? "\n" : ""],
     says: ["stdout", /port (\d+)/],
   }),
-  "Python asyncio": (_, lines) => ({
+  "Python asyncio": (_, { lines }) => ({
     command: ["python3", "-c", PYTHON_ASYNCIO, lines ? "\n" : ""],
     says: ["stdout", /port (\d+)/],
   }),
-  "ncat -c": (port, lines) => ({
+  "ncat -c": (port, { lines, tls }) => ({
     // deno-fmt-ignore
     command: [
       "ncat", "-v", "-l", "-k", "127.0.0.1", String(port),
+      ...tls ? ["--ssl", "--ssl-cert", tls.certificate, "--ssl-key", tls.key] : [],
       "-c", `'${HERE}greeting.sh' ${lines ? "--lines" : ""}`,
     ],
     says: ["stderr", /Listening on .*/],
     forks: true,
   }),
-  "socat EXEC": (_, lines) => ({
+  "socat EXEC": (_, { lines, tls }) => ({
     // deno-fmt-ignore
     command: [
-      "socat", "-d", "-d", "TCP-LISTEN:0,bind=127.0.0.1,fork",
+      "socat", "-d", "-d",
+      (tls ? `OPENSSL-LISTEN:0,cert=${tls.certificate},key=${tls.key},verify=0` : "TCP-LISTEN:0") +
+      ",bind=127.0.0.1,fork",
       `EXEC:./greeting.sh ${lines ? "--lines" : ""}`,
     ],
     cwd: HERE,
     says: ["stderr", /listening on .*:(\d+)/],
     forks: true,
   }),
-  "Node net": (_, lines) => ({
+  "Node net": (_, { lines }) => ({
     command: ["node", "-e", NODE_NET, lines ? "\n" : ""],
     says: ["stdout", /port (\d+)/],
   }),
@@ -99,16 +110,10 @@ const server = require("node:net").createServer((socket) => {
 }).listen(0, "127.0.0.1", () => console.log("port", server.address().port));
 `;
 
-/** Greets with client.ts and returns what it shows. */
-async function greet(
-  { port }: Peer,
-  args: string[],
-  stdin?: string,
-): Promise<string> {
-  const client = await runScript("client.ts", [`--port=${port}`, ...args], {
-    stdin,
-    permissions: [`--allow-net=127.0.0.1:${port}`],
-  });
+/** Greets with client.ts, which must have nothing to complain of, and returns what it shows. */
+async function greet({ port }: Peer, args: string[], stdin?: string): Promise<string> {
+  const permissions = [`--allow-net=127.0.0.1:${port}`, "--allow-read"];
+  const client = await runScript("client.ts", [`--port=${port}`, ...args], { stdin, permissions });
   assertEquals(client.stderr, "");
   assertEquals(client.code, 0);
   return client.stdout;
@@ -117,33 +122,41 @@ async function greet(
 const THREE = "Welcome!\nHello, Michael!\nHello, Tracy!\nHello, Sarah!\n";
 const LONG = "n".repeat(1000);
 
-const EXERCISES: Record<GreeterExercise, (server: Peer) => Promise<void>> = {
-  async "Michael, Tracy and Sarah"(server) {
+type Start = (greeting?: Greeting) => Promise<Peer>;
+
+const EXERCISES: Record<GreeterExercise, (start: Start) => Promise<void>> = {
+  async "Michael, Tracy and Sarah"(start) {
+    await using server = await start();
     assertEquals(await greet(server, []), THREE);
   },
-  async "中文, and a name of 1,000 bytes"(server) {
-    assertEquals(
-      await greet(server, ["小明", LONG]),
-      `Welcome!\nHello, 小明!\nHello, ${LONG}!\n`,
-    );
+  async "中文, and a name of 1,000 bytes"(start) {
+    await using server = await start();
+    const shown = await greet(server, ["小明", LONG]);
+    assertEquals(shown, `Welcome!\nHello, 小明!\nHello, ${LONG}!\n`);
   },
-  async "names from standard input"(server) {
+  async "names from standard input"(start) {
+    await using server = await start();
     assertEquals(await greet(server, ["-"], "Michael\nTracy\nSarah\n"), THREE);
   },
-  async "`--lines`"(server) {
+  async "`--lines`"(start) {
+    await using server = await start({ lines: true });
     assertEquals(await greet(server, ["--lines"]), THREE);
+  },
+  async "`--tls`, and a CA that nobody knows"(start) {
+    await using certificates = await makeCertificates();
+    await using server = await start({ tls: certificates.good });
+    assertEquals(await greet(server, ["--cacert", certificates.ca]), THREE);
+    const { code, stderr } = await runScript("client.ts", ["--tls", `--port=${server.port}`]);
+    assertMatch(stderr, /^client: .*certificate.*\n$/);
+    assertEquals(code, 60);
   },
 };
 
 for (const { peer, needs, exercised } of GREETERS) {
   testPeer(`client.ts greets ${peer}`, needs, async (t) => {
+    const start: Start = (greeting = {}) => startPeer((_, port) => SERVERS[peer](port, greeting));
     for (const exercise of exercised) {
-      await t.step(exercise, async () => {
-        await using server = await startPeer((_, port) =>
-          SERVERS[peer](port, exercise === "`--lines`")
-        );
-        await EXERCISES[exercise](server);
-      });
+      await t.step(exercise, () => EXERCISES[exercise](start));
     }
   });
 }

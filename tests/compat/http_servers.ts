@@ -38,6 +38,11 @@ async function configure(folder: string, text: string): Promise<string> {
 }
 
 const nginx: Prepare = async ({ site, host, tls, more }, folder, port) => {
+  const secure = tls
+    ? `ssl_certificate ${tls.chain.certificate};
+  ssl_certificate_key ${tls.chain.key};
+  ssl_protocols TLSv${tls.version};`
+    : "";
   const path = await configure(
     folder,
     `
@@ -54,13 +59,7 @@ http {
   uwsgi_temp_path ${folder}/uwsgi;
   default_type text/plain;
   types { text/html html; application/octet-stream bin; }
-  ${
-      tls
-        ? `ssl_certificate ${tls.chain.certificate};
-  ssl_certificate_key ${tls.chain.key};
-  ssl_protocols TLSv${tls.version};`
-        : ""
-    }
+  ${secure}
   server {
     listen ${host}:${port}${tls ? " ssl" : ""};
     root ${site};
@@ -82,17 +81,15 @@ http {
 };
 
 const apache2: Prepare = async ({ site, host }, folder, port) => {
-  const modules = [
-    ..."mpm_event authz_core dir mime alias cgi filter deflate".split(" "),
-    ..."setenvif env headers rewrite".split(" "),
-  ];
+  const modules =
+    "mpm_event authz_core dir mime alias cgi filter deflate setenvif env headers rewrite"
+      .split(" ").map((name) =>
+        `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`
+      );
   const path = await configure(
     folder,
     `
-${
-      modules.map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`)
-        .join("\n")
-    }
+${modules.join("\n")}
 ServerName localhost
 Listen ${host}:${port}
 PidFile ${folder}/pid
@@ -144,7 +141,7 @@ mimetype.assign = (
   "" => "application/octet-stream", # else it sends no Last-Modified
 )
 $HTTP["url"] =~ "^/cgi-bin/" { cgi.assign = ("" => "") }
-$HTTP["url"] == "/text.txt" { 
+$HTTP["url"] == "/text.txt" {
   deflate.mimetypes = ("text/plain")
   deflate.allowed-encodings = ("gzip")
 }
@@ -154,15 +151,18 @@ $REQUEST_HEADER["Accept-Encoding"] =~ "gzip" {
     setenv.set-response-header = ("Content-Encoding" => "gzip")
   }
 }
-$HTTP["url"] =~ "^/old/" {
-  server.protocol-http11 = "disable"
-}
+$HTTP["url"] =~ "^/old/" { server.protocol-http11 = "disable" }
 `,
   );
   return { command: ["lighttpd", "-D", "-f", path] };
 };
 
 const caddy: Prepare = async ({ site, host, tls }, folder, port) => {
+  const secure = tls
+    ? `tls ${tls.chain.certificate} ${tls.chain.key} {
+		protocols tls${tls.version} tls${tls.version}
+	}`
+    : "";
   const path = await configure(
     folder,
     `
@@ -173,13 +173,7 @@ const caddy: Prepare = async ({ site, host, tls }, folder, port) => {
 }
 ${tls ? "https" : "http"}://:${port} {
 	bind ${host}
-	${
-      tls
-        ? `tls ${tls.chain.certificate} ${tls.chain.key} {
-		protocols tls${tls.version} tls${tls.version}
-	}`
-        : ""
-    }
+	${secure}
 	root * ${site}
 	handle /cgi-bin/query {
 		respond {query}

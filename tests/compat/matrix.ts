@@ -68,11 +68,7 @@ const GENERATES = [
 
 /** fetch.ts from HTTP servers. */
 export const HTTP: readonly Row<HttpServer, HttpExercise>[] = [
-  {
-    peer: "nginx",
-    needs: ["nginx"],
-    exercised: [...EVERY_HTTP_SERVER, ...GENERATES],
-  },
+  { peer: "nginx", needs: ["nginx"], exercised: [...EVERY_HTTP_SERVER, ...GENERATES] },
   {
     peer: "Apache httpd",
     needs: ["apache2"],
@@ -83,11 +79,7 @@ export const HTTP: readonly Row<HttpServer, HttpExercise>[] = [
     needs: ["lighttpd"],
     exercised: [...EVERY_HTTP_SERVER, ...GENERATES, "HTTP/1.0"],
   },
-  {
-    peer: "Caddy",
-    needs: ["caddy"],
-    exercised: [...EVERY_HTTP_SERVER, ...GENERATES],
-  },
+  { peer: "Caddy", needs: ["caddy"], exercised: [...EVERY_HTTP_SERVER, ...GENERATES] },
   {
     peer: "busybox httpd",
     needs: ["busybox", "setsid"],
@@ -107,17 +99,9 @@ export const HTTP: readonly Row<HttpServer, HttpExercise>[] = [
   {
     peer: "Node http",
     needs: ["node"],
-    exercised: [
-      ...EVERY_HTTP_SERVER,
-      ...GENERATES,
-      "keep-alive in spite of `Connection: close`",
-    ],
+    exercised: [...EVERY_HTTP_SERVER, ...GENERATES, "keep-alive in spite of `Connection: close`"],
   },
-  {
-    peer: "Deno.serve",
-    needs: [],
-    exercised: [...EVERY_HTTP_SERVER, ...GENERATES],
-  },
+  { peer: "Deno.serve", needs: [], exercised: [...EVERY_HTTP_SERVER, ...GENERATES] },
   {
     peer: "ncat -c cat",
     needs: ["ncat", "setsid"],
@@ -160,18 +144,10 @@ export const TLS: readonly Row<TlsServer, TlsExercise>[] = [
   {
     peer: "nginx",
     needs: ["nginx", "openssl"],
-    exercised: [
-      ...EVERY_TLS_SERVER,
-      "from http to https, to another name",
-      "the default URL",
-    ],
+    exercised: [...EVERY_TLS_SERVER, "from http to https, to another name", "the default URL"],
   },
   { peer: "Caddy", needs: ["caddy", "openssl"], exercised: EVERY_TLS_SERVER },
-  {
-    peer: "openssl s_server",
-    needs: ["openssl"],
-    exercised: EVERY_TLS_SERVER,
-  },
+  { peer: "openssl s_server", needs: ["openssl"], exercised: EVERY_TLS_SERVER },
 ];
 
 /** What is exercised with a proxy. */
@@ -220,42 +196,18 @@ const HALF_CLOSED = "half-close: what was sent before is answered";
 
 /** server.ts with the programs people type into. */
 export const TYPISTS = [
-  {
-    peer: "nc (OpenBSD)",
-    needs: ["nc.openbsd"],
-    exercised: [...TYPED, PIPED, HALF_CLOSED],
-  },
-  {
-    peer: "nc (traditional)",
-    needs: ["nc.traditional"],
-    exercised: [...TYPED, PIPED],
-  },
+  { peer: "nc (OpenBSD)", needs: ["nc.openbsd"], exercised: [...TYPED, PIPED, HALF_CLOSED] },
+  { peer: "nc (traditional)", needs: ["nc.traditional"], exercised: [...TYPED, PIPED] },
   { peer: "ncat", needs: ["ncat"], exercised: [...TYPED, PIPED, HALF_CLOSED] },
   { peer: "socat", needs: ["socat"], exercised: [...TYPED, PIPED, HALF_CLOSED] },
   // It closes where its input ends, before the replies come.
   { peer: "telnet", needs: ["telnet"], exercised: TYPED },
   // It shows no reply that takes long before the next line is typed.
-  {
-    peer: "curl telnet://",
-    needs: ["curl"],
-    exercised: ["`exit` ends it", PIPED],
-  },
+  { peer: "curl telnet://", needs: ["curl"], exercised: ["`exit` ends it", PIPED] },
   { peer: "bash /dev/tcp", needs: ["bash"], exercised: [...TYPED, PIPED] },
-  {
-    peer: "Python socket",
-    needs: ["python3"],
-    exercised: [...TYPED, PIPED, HALF_CLOSED],
-  },
-  {
-    peer: "Python asyncio",
-    needs: ["python3"],
-    exercised: [...TYPED, PIPED, HALF_CLOSED],
-  },
-  {
-    peer: "Node net",
-    needs: ["node"],
-    exercised: [...TYPED, PIPED, HALF_CLOSED],
-  },
+  { peer: "Python socket", needs: ["python3"], exercised: [...TYPED, PIPED, HALF_CLOSED] },
+  { peer: "Python asyncio", needs: ["python3"], exercised: [...TYPED, PIPED, HALF_CLOSED] },
+  { peer: "Node net", needs: ["node"], exercised: [...TYPED, PIPED, HALF_CLOSED] },
   { peer: "Deno streams", needs: [], exercised: [...TYPED, PIPED, HALF_CLOSED] },
 ] as const satisfies readonly Row<string, TypistExercise>[];
 
@@ -264,7 +216,8 @@ export type GreeterExercise =
   | "Michael, Tracy and Sarah"
   | "中文, and a name of 1,000 bytes"
   | "names from standard input"
-  | "`--lines`";
+  | "`--lines`"
+  | "`--tls`, and a CA that nobody knows";
 
 const GREETED = [
   "Michael, Tracy and Sarah",
@@ -275,25 +228,17 @@ const GREETED = [
 /** client.ts with servers that greet. */
 export const GREETERS = [
   { peer: "Python threads", needs: ["python3"], exercised: GREETED },
-  {
-    peer: "Python socketserver",
-    needs: ["python3"],
-    exercised: [...GREETED, "`--lines`"],
-  },
-  {
-    peer: "Python asyncio",
-    needs: ["python3"],
-    exercised: [...GREETED, "`--lines`"],
-  },
+  { peer: "Python socketserver", needs: ["python3"], exercised: [...GREETED, "`--lines`"] },
+  { peer: "Python asyncio", needs: ["python3"], exercised: [...GREETED, "`--lines`"] },
   {
     peer: "ncat -c",
-    needs: ["ncat", "setsid"],
-    exercised: [...GREETED, "`--lines`"],
+    needs: ["ncat", "setsid", "openssl"],
+    exercised: [...GREETED, "`--lines`", "`--tls`, and a CA that nobody knows"],
   },
   {
     peer: "socat EXEC",
-    needs: ["socat", "setsid"],
-    exercised: [...GREETED, "`--lines`"],
+    needs: ["socat", "setsid", "openssl"],
+    exercised: [...GREETED, "`--lines`", "`--tls`, and a CA that nobody knows"],
   },
   { peer: "Node net", needs: ["node"], exercised: [...GREETED, "`--lines`"] },
 ] as const satisfies readonly Row<string, GreeterExercise>[];

@@ -14,7 +14,6 @@ export const PACKAGES = {
   busybox: "busybox",
   caddy: "caddy",
   curl: "curl",
-  haproxy: "haproxy",
   lighttpd: "lighttpd",
   "nc.openbsd": "netcat-openbsd",
   "nc.traditional": "netcat-traditional",

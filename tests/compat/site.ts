@@ -17,10 +17,10 @@ export interface Site extends AsyncDisposable {
   readonly files: Readonly<Record<string, Uint8Array>>;
 }
 
-/** More than the buffers between two sockets hold, in bytes. */
+/** The size of big.bin in bytes: a multiple of what the buffers of a connection hold. */
 export const BIG = 50_000_000;
 
-/** When its files were changed: by RFC 9110 8.8.2.2 not within this minute. */
+/** Long ago: servers do not resume by a Last-Modified of this minute (RFC 9110 8.8.2.2). */
 export const CHANGED = new Date("2020-02-02T20:20:20Z");
 
 /** Makes the web site. */
