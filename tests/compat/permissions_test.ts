@@ -18,7 +18,7 @@ const readme = await Deno.readTextFile(`${ROOT}README.md`);
 /** The commands, and the `deno run` line behind each that names its permissions. */
 const commands = new Map<string, string>();
 for (const name of Object.keys(tasks)) add(`deno task ${name}`);
-for (const [command] of readme.matchAll(/\bdeno (task|run) [^`#|\n]+/g)) add(command.trim());
+for (const [command] of readme.matchAll(/\bdeno (task|run) [^`#|&;\n]+/g)) add(command.trim());
 
 function add(command: string) {
   const [, name, rest] = command.match(/^deno task (\S+)(.*)$/) ?? [];
