@@ -1329,7 +1329,8 @@ async function* decode(
   const decoder = make(options);
   // an error of any stage reaches the reader through the last one
   yield* pipeline(Readable.from(whole(), { objectMode: false }), decoder, () => {});
-  if (coding === "br" && decoder.bytesWritten > fed) throw new Error("unexpected end of file");
+  const { bytesWritten: used } = decoder;
+  if (used !== fed) throw new Error(used > fed ? "unexpected end of file" : "data behind its end");
 }
 
 // --- The file ---------------------------------------------------------------
