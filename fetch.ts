@@ -423,9 +423,7 @@ class ChunkedReader implements BodyReader {
           this.done = this.#count === 0;
           this.#count = 0;
         } else if (byte !== CR) this.#count++;
-        if (++this.#trailers > CHUNK_LINE_LIMIT) {
-          throw malformed("trailers without end");
-        }
+        if (++this.#trailers > CHUNK_LINE_LIMIT) throw malformed("trailers without end");
     }
   }
 
@@ -599,9 +597,7 @@ export function parseUrl(text: string): URL {
   refuseControls("the URL", text);
   const full = /^[a-z][a-z\d+.-]*:\/\//i.test(text) ? text : `http://${text}`;
   const masked = full.replace(/\/\/.*@/s, "//***@");
-  if (!URL.canParse(full)) {
-    throw new TrioError(EXIT.url, `malformed URL "${masked}"`);
-  }
+  if (!URL.canParse(full)) throw new TrioError(EXIT.url, `malformed URL "${masked}"`);
   const url = new URL(full);
   if (!/^https?:$/.test(url.protocol)) {
     throw new TrioError(EXIT.unexpected, `unsupported scheme in "${masked}" (only http and https)`);
@@ -611,9 +607,7 @@ export function parseUrl(text: string): URL {
 
 /** What could end a line of the request must not enter it (CWE-93). */
 function refuseControls(what: string, text: string) {
-  if (/[\r\n\0]/.test(text)) {
-    throw new TrioError(EXIT.usage, `CR, LF or NUL in ${what}`);
-  }
+  if (/[\r\n\0]/.test(text)) throw new TrioError(EXIT.usage, `CR, LF or NUL in ${what}`);
 }
 
 /**
@@ -930,9 +924,7 @@ function redirectTarget(from: URL, head: Head): URL | undefined {
     throw new TrioError(EXIT.url, `redirect to a malformed URL: ${shown(text)}`);
   }
   const to = new URL(text, from);
-  if (!/^https?:$/.test(to.protocol)) {
-    throw refused(`to ${shown(to.href)}`);
-  }
+  if (!/^https?:$/.test(to.protocol)) throw refused(`to ${shown(to.href)}`);
   if (!to.hash) to.hash = from.hash;
   return to;
 }
@@ -1130,9 +1122,7 @@ function timedLookup(hostname: string): { ms: number | null } & Disposable {
 }
 
 function connectError(error: unknown, address: string, proxied: boolean, guard: Guard): unknown {
-  if (guard.signal.aborted || error instanceof Deno.errors.NotCapable) {
-    return error;
-  }
+  if (guard.signal.aborted || error instanceof Deno.errors.NotCapable) return error;
   const who = proxied ? `proxy ${address}` : address;
   const options = { cause: error };
   // the runtime has no class of its own for a failed lookup
