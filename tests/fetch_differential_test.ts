@@ -9,7 +9,17 @@ import zlib from "node:zlib";
 import { download } from "../fetch.ts";
 import { TrioError, writeAll } from "../mod.ts";
 import { Folder } from "./fetch_tools.ts";
-import { bytesOf, CHUNKED, clientEnds, joined, OK, readHead, REPLIES, textOf } from "./replies.ts";
+import {
+  bytesOf,
+  CHUNKED,
+  clientEnds,
+  each,
+  joined,
+  OK,
+  readHead,
+  REPLIES,
+  textOf,
+} from "./replies.ts";
 import { testPeer } from "./compat/peers.ts";
 import { FakeServer, run, runScript } from "./testing.ts";
 
@@ -290,16 +300,6 @@ async function byScript(url: string, { compressed }: Case, path: string): Promis
   ]);
   assert(code !== 28, stderr);
   return code === 0 ? await content(path) : undefined;
-}
-
-/** Gives what `act` gives for each, four at a time. */
-async function each<T, R>(all: readonly T[], act: (one: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [], rest = all.entries();
-  const worker = async () => {
-    for (const [at, one] of rest) results[at] = await act(one);
-  };
-  await Promise.all([worker(), worker(), worker(), worker()]);
-  return results;
 }
 
 testPeer(

@@ -192,3 +192,13 @@ export async function rejectsWith(
   }
   throw new Error(`no failure, ${code} was expected`);
 }
+
+/** Gives what `act` gives for each, four at a time. */
+export async function each<T, R>(all: readonly T[], act: (one: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [], rest = all.entries();
+  const worker = async () => {
+    for (const [at, one] of rest) results[at] = await act(one);
+  };
+  await Promise.all([worker(), worker(), worker(), worker()]);
+  return results;
+}
