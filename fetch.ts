@@ -248,6 +248,10 @@ function values(head: Head, name: string): string[] {
     .map(([, value]) => value);
 }
 
+function valueOf(head: Head, name: string): string | undefined {
+  return values(head, name)[0];
+}
+
 /** How the end of a body is found, and the codings to undo, outermost last. */
 export interface Framing {
   /** What frames it. */
@@ -785,8 +789,6 @@ export class HttpResponse implements Disposable {
   readonly status: number;
   /** The reason phrase, as it came. */
   readonly statusText: string;
-  /** The fields, but those whose name is no token. */
-  readonly headers: Headers = new Headers();
   /** The final head. */
   readonly head: Head;
   /** The body's length in bytes, if it is known before. */
@@ -811,9 +813,15 @@ export class HttpResponse implements Disposable {
     this.#guard = guard;
     this.status = head.status;
     this.statusText = head.statusText;
-    for (const [name, value] of head.fields) {
-      if (/^[\w!#$%&'*+.^`|~-]+$/.test(name)) this.headers.append(name, value);
+  }
+
+  /** The fields, but those whose name is no token. */
+  get headers(): Headers {
+    const headers = new Headers();
+    for (const [name, value] of this.head.fields) {
+      if (/^[\w!#$%&'*+.^`|~-]+$/.test(name)) headers.append(name, value);
     }
+    return headers;
   }
 
   /** Reads up to `p.length` bytes of the body; `null` at its end. */
@@ -913,7 +921,7 @@ function refused(why: string): TrioError {
 
 /** Where a redirect leads, if the head is one (RFC 9110 section 10.2.2). */
 function redirectTarget(from: URL, head: Head): URL | undefined {
-  const [location] = values(head, "location");
+  const location = valueOf(head, "location");
   if (![301, 302, 303, 307, 308].includes(head.status) || !location) return undefined;
   // bytes that are no ASCII go on as they came, as curl and browsers do
   const text = location.replace(
@@ -1442,12 +1450,12 @@ class Output {
     if (size < this.size) await this.#startHash();
     this.size = size;
     try {
-      await this.#file?.truncate(size);
+      this.#file?.truncateSync(size);
     } catch (error) {
       if (!(error instanceof TypeError)) throw cannotWrite(this.path, reason(error));
       this.#file = undefined; // EINVAL
     }
-    await this.#file?.seek(size, Deno.SeekMode.Start);
+    this.#file?.seekSync(size, Deno.SeekMode.Start);
   }
 
   async #startHash() {
@@ -1483,7 +1491,7 @@ class Output {
       throw new TrioError(EXIT.checksum, `the SHA-256 is ${sha256}, not ${expected}`);
     }
     const date = remoteTime && lastModified || new Date();
-    await this.#file?.utime(date, date);
+    this.#file?.utimeSync(date, date);
     this.#close();
     if (this.#partial && this.#found !== "FILE") {
       if (!clobber && await this.#find(Deno.lstat(this.#target))) {
@@ -1497,7 +1505,7 @@ class Output {
   /** Leaves what came for a later run. */
   async keep(): Promise<undefined> {
     // a write that failed may have written some
-    if (this.#file) this.size = await this.#file.seek(0, Deno.SeekMode.End);
+    if (this.#file) this.size = this.#file.seekSync(0, Deno.SeekMode.End);
     this.#close();
     if (this.#created && this.#partial && this.size === 0) await Deno.remove(this.path);
   }
@@ -1662,9 +1670,10 @@ async function attempt(
   // RFC 9110 section 13.1.5: a weak ETag does not do
   const ifRange = version.etag?.startsWith('"') ? version.etag : version.date;
   using response = await request(target, { ...options, offset, ifRange });
-  const { status, headers } = response;
+  const { status, head } = response;
   // RFC 9110 section 14.4: bytes FIRST-LAST/TOTAL, or with 416 bytes */TOTAL
-  const range = /^bytes +(?:(\d+)-\d+|\*)\/(\d+|\*)$/i.exec(headers.get("content-range") ?? "");
+  const contentRange = valueOf(head, "content-range") ?? "";
+  const range = /^bytes +(?:(\d+)-\d+|\*)\/(\d+|\*)$/i.exec(contentRange);
   const total = range && range[2] !== "*" ? Number(range[2]) : undefined;
   const resumed = offset > 0 && status === 206;
   const unsatisfied = offset > 0 && status === 416;
@@ -1673,7 +1682,7 @@ async function attempt(
     await output.reuse(); // it was complete
     return response;
   }
-  if (resumed && isOther(version, response, total, options) || unsatisfied && range) {
+  if (resumed && isOther(version, head, total, options) || unsatisfied && range) {
     version.etag = version.date = version.total = undefined;
     return await attempt(target, options, output, version, progress, 0);
   }
@@ -1686,8 +1695,8 @@ async function attempt(
   options.onHead?.(response);
   if (status === 304) return response; // FILE is what the server has
 
-  const date = headers.get("last-modified") ?? "";
-  version.etag = headers.get("etag") ?? undefined;
+  const date = valueOf(head, "last-modified") ?? "";
+  version.etag = valueOf(head, "etag");
   version.date = Number.isNaN(Date.parse(date)) ? undefined : date;
   const end = response.length === undefined ? undefined : start + response.length;
   version.total = ranged ? end : total ?? end;
@@ -1706,16 +1715,16 @@ async function attempt(
 /** Whether the rest that comes belongs to another version than what is there. */
 function isOther(
   version: Version,
-  { headers }: HttpResponse,
+  head: Head,
   total: number | undefined,
   { compressed }: RequestOptions,
 ): boolean {
-  const differ = <T>(a: T | undefined, b: T | null | undefined) => Boolean(a && b && a !== b);
-  const time = (date: string | null | undefined) => date ? Date.parse(date) : undefined;
-  return differ(version.etag, headers.get("etag")) || differ(version.total, total) ||
-    differ(time(version.date), time(headers.get("last-modified"))) ||
+  const differ = <T>(a: T | undefined, b: T | undefined) => Boolean(a && b && a !== b);
+  const time = (date: string | undefined) => date ? Date.parse(date) : undefined;
+  return differ(version.etag, valueOf(head, "etag")) || differ(version.total, total) ||
+    differ(time(version.date), time(valueOf(head, "last-modified"))) ||
     // its offset counts coded bytes, the file's size does not
-    Boolean(compressed) && headers.has("content-encoding");
+    Boolean(compressed) && valueOf(head, "content-encoding") !== undefined;
 }
 
 function tooLarge(limit: number): TrioError {
@@ -1724,11 +1733,11 @@ function tooLarge(limit: number): TrioError {
 
 /** The error for a status of 400 or more. */
 export function statusError(response: HttpResponse): TrioError {
-  const { status, url, headers } = response;
+  const { status, url, head } = response;
   const text = `${url} answered ${status} ${shown(response.statusText)}`.trimEnd();
   const advice = `${text} (--no-fail saves its body)`;
   if (![408, 429, 500, 502, 503, 504].includes(status)) return new TrioError(EXIT.status, advice);
-  const after = headers.get("retry-after") ?? "";
+  const after = valueOf(head, "retry-after") ?? "";
   const seconds = /^\d+$/.test(after) ? Number(after) : (Date.parse(after) - Date.now()) / 1000;
   if (Number.isNaN(seconds)) return new PassingError(EXIT.status, advice);
   const wait = Math.max(0, Math.ceil(seconds));
@@ -2173,9 +2182,9 @@ async function save(url: URL, file: string, given: Given, options: DownloadOptio
       progress,
       onDialogue: verbose ? say : undefined,
       onHead(response) {
-        const head = response.head.lines.map(shown).join("\n");
+        if (silent || json) return;
         line?.wipe();
-        if (!silent && !json) (file === "-" ? console.error : console.log)(head);
+        (file === "-" ? console.error : console.log)(response.head.lines.map(shown).join("\n"));
       },
       onRetry(error, seconds) {
         if (!silent) say(printable(`fetch: ${error.message}; trying again in ${seconds} s`));
