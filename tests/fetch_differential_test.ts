@@ -195,6 +195,10 @@ REDIRECTS.push(
   ...["200 A", "201 B", "300 C", "304 D", "305 E", "306 F", "404 G"].map((status) => (
     { what: `${status} does not lead on`, reply: redirect("/a", status) }
   )),
+  {
+    what: "two Locations",
+    reply: "HTTP/1.1 302 A\r\nLocation: /a\r\nLocation: /b\r\nContent-Length: 0\r\n\r\n",
+  },
   { what: "302 without Location", reply: "HTTP/1.1 302 A\r\nContent-Length: 5\r\n\r\nhello" },
   { what: "a redirect with a bad body", reply: redirect("/a").replace(": 0", ": 9") },
 );

@@ -130,6 +130,7 @@ const FRAMINGS: FramingCase[] = [
   ["9112 7", "a coding that only looks like chunked", "GET", 200, ["Transfer-Encoding: xchunked"], 61],
   ["9112 7", "identity, as RFC 2616 had it, changes nothing", "GET", 200, ["Transfer-Encoding: identity", "Content-Length: 5"], "length 5"],
   ["9112 7.1", "chunked twice is chunked once, as with curl", "GET", 200, ["Transfer-Encoding: chunked", "Transfer-Encoding: chunked"], "chunked"],
+  ["9112 7.1", "chunked inside of another coding is none that can be undone", "GET", 200, ["Transfer-Encoding: chunked, gzip, chunked"], 61],
   ["9112 7", "at most five codings", "GET", 200, ["Transfer-Encoding: gzip, gzip, gzip, gzip, gzip, chunked"], "chunked gzip gzip gzip gzip gzip"],
   ["9112 7", "six are too many", "GET", 200, ["Transfer-Encoding: gzip, gzip, gzip, gzip, gzip, gzip, chunked"], 61],
   ["9110 5.6.1", "empty list members are ignored", "GET", 200, ["Transfer-Encoding: , chunked,,"], "chunked"],

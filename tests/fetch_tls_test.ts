@@ -15,6 +15,7 @@ import {
   bodyOf,
   bytesOf,
   CHUNKED,
+  clientEnds,
   joined,
   OK,
   readHead,
@@ -266,6 +267,12 @@ Deno.test("fetch.ts says which --cacert it cannot use", async (t) => {
       assertMatch(stderr, /^fetch: .*--cacert .*\.pem.*\n$/);
     });
   }
+});
+
+Deno.test("request leaves nothing open when caCerts cannot be used", async () => {
+  await using server = new FakeServer(clientEnds);
+  const caCerts = ["-----BEGIN CERTIFICATE-----\nMIIB\n"];
+  await rejectsWith(35, request(`https://127.0.0.1:${server.port}/`, { caCerts }));
 });
 
 // --- Missing close_notify ---------------------------------------------------
