@@ -233,10 +233,10 @@ testOption("--max-redirs", "limits the redirects that are followed", async (run)
   }
 });
 
-testOption("--no-location", "shows where a redirect leads and does not follow", async (run) => {
-  const { stdout, asked } = await run("--no-location", "-o", "f", "/hop1");
-  assertStringIncludes(stdout, "HTTP/1.1 302 Found\n");
-  assertStringIncludes(stdout, "\nLocation: /text\n");
+testOption("--no-location", "shows and saves a redirect, and does not follow", async (run) => {
+  const { code, stdout, asked, folder } = await run("--no-location", "-o", "f", "/hop1");
+  assertEquals([code, folder.text("f")], [EXIT.ok, "moved"]);
+  assertMatch(stdout, /^HTTP\/1\.1 302 Found\n[^]*^Location: \/text\n/m);
   assertEquals(asked.map(({ target }) => target), ["/hop1"]);
 });
 

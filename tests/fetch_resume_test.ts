@@ -409,6 +409,37 @@ Deno.test("download leaves a complete FILE untouched", async () => {
   assertEquals([ino, mtime, folder.names], [before.ino, before.mtime, ["f"]]);
 });
 
+for (
+  const [what, size] of [["goes on with a part", 400], ["is done with the whole", 1000]] as const
+) {
+  Deno.test(`download ${what} that another program saved after it was modified`, async () => {
+    await using folder = new Folder();
+    const resource = { body: FIRST, etag: '"1"', lastModified: MODIFIED };
+    await using origin = new Origin((asked) => serve(asked, resource));
+    const file = folder.write("f", FIRST.subarray(0, size)); // its time is now
+    await download(origin.url(), { output: file, resume: true });
+    assert(isSame(folder.bytes("f"), FIRST));
+    assertEquals(origin.ranges(), [`bytes=${size}-`]);
+    assertEquals(origin.requests[0]!.headers.get("if-range"), null);
+  });
+}
+
+for (const ifRange of [true, false]) {
+  const server = ifRange ? "" : ", though the server ignores If-Range";
+  Deno.test(`download starts over when the resource is newer than the file${server}`, async () => {
+    await using folder = new Folder();
+    const resource = { body: SECOND, lastModified: LATER, ifRange };
+    await using origin = new Origin((asked) => serve(asked, resource));
+    for (const name of ["f", "f.part"]) {
+      folder.write(name, FIRST.subarray(0, 400));
+      const early = new Date(Date.parse(MODIFIED) + 500); // in the middle of a second
+      Deno.utimeSync(folder.file(name), early, early);
+      await download(origin.url(), { output: folder.file("f"), resume: true });
+      assert(isSame(folder.bytes("f"), SECOND), "bytes of two versions are mixed");
+    }
+  });
+}
+
 Deno.test("download starts over after a 416 with another total", async () => {
   const { result, bytes, ranges } = await continued((_, count) =>
     count === 1
