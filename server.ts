@@ -128,7 +128,7 @@ export interface Greeting {
   replies: Uint8Array<ArrayBuffer>;
   /** How many messages they answer. */
   messages: number;
-  /** Where in the buffer what was not used begins: the start of a message. */
+  /** Where in the buffer begins what was not used. */
   rest: number;
   /** Why no more messages are answered, if so. */
   end?: "exit" | "too long" | undefined;
@@ -163,26 +163,27 @@ export function greet(
 ): Greeting {
   const replies = roomFor(buffer, from, end);
   let rest = HELLO.length, at = 0, messages = 0, why: Greeting["end"];
-  while (rest < end) {
+  while (rest < end && !why) {
     const newline = find(LF, buffer, Math.max(rest, from), end), whole = newline < end;
     const cr = newline > rest && buffer[newline - 1] === CR && (whole || !cut);
     const stop = cr ? newline - 1 : newline;
     if (stop - rest > limit) why = "too long";
-    else if (!whole && !cut) break;
-    else if (isExit(buffer, rest, stop)) why = "exit";
-    if (why) break;
-    if (replies !== buffer) {
-      replies.set(HELLO, at);
-      replies.set(buffer.subarray(rest, stop), at + HELLO.length);
+    if (why || (!whole && !cut)) break;
+    if (isExit(buffer, rest, stop)) why = "exit";
+    else {
+      if (replies !== buffer) {
+        replies.set(HELLO, at);
+        replies.set(buffer.subarray(rest, stop), at + HELLO.length);
+      }
+      at += HELLO.length + stop - rest;
+      replies[at++] = BANG;
+      if (cr) replies[at++] = CR;
+      if (whole) replies[at++] = LF;
+      messages++;
     }
-    at += HELLO.length + stop - rest;
-    replies[at++] = BANG;
-    if (cr) replies[at++] = CR;
-    if (whole) replies[at++] = LF;
-    rest = newline + 1;
-    messages++;
+    rest = whole ? newline + 1 : end;
   }
-  return { replies: replies.subarray(0, at), messages, rest: Math.min(rest, end), end: why };
+  return { replies: replies.subarray(0, at), messages, rest, end: why };
 }
 
 /** Where the replies go: `buffer` itself if that holds one message, else a new array. */
@@ -351,25 +352,25 @@ export function serve(options: ServeOptions = {}): GreetingServer {
       conn.setNoDelay();
       await conn.write(WELCOME); // so few bytes always fit
       // All that waits for the peer waits here: each function that waits is memory.
-      let buffer = newBuffer(READ_BYTES), end = HELLO.length, eof = false;
-      while (!eof && !stopping) {
+      let buffer = newBuffer(READ_BYTES), end = HELLO.length, over = false;
+      while (!over && !stopping) {
         const turn = turns.turn();
         if (turn) await turn;
         const n = await conn.read(buffer.subarray(end, end + READ_BYTES));
         if (peers.size > RUNTIME_BUDGET) turns.count();
         peer.idle = 0;
-        eof = n === null;
-        const from = end;
+        const from = end, cut = n === null || !lines;
         end += n ?? 0;
-        const greeting = greet(buffer, from, end, eof || !lines, lines ? maxMessage : Infinity);
+        const greeting = greet(buffer, from, end, cut, lines ? maxMessage : Infinity);
         if (greeting.messages) await reply(peer, greeting);
+        over = n === null || (greeting.end === "exit" && greeting.rest === end);
         if (greeting.end === "too long") warn(peer, `sent a line of over ${maxMessage} bytes`);
         if (greeting.end) break;
         if (greeting.rest < end) buffer.copyWithin(HELLO.length, greeting.rest, end);
         end -= greeting.rest - HELLO.length;
         buffer = fitting(buffer, end, maxMessage);
       }
-      if (!eof) await drain(peer);
+      if (!over) await drain(peer);
     } catch {
       // the peer broke the connection, or close() ended it
     }
@@ -523,7 +524,7 @@ and closes it after the message exit. Runs until Ctrl+C.
       --lines              only a newline ends a message: right on any network
       --max-message BYTES  longer lines end their connection (65536)
       --max-connections N  more wait until others end (10000)
-      --idle-timeout S     close connections that send or take nothing; 0 never (600)
+      --idle-timeout S     close what is idle for so long; 0 is never (600)
       --backlog N          how many may wait in the kernel's queue (4096)
       --grace S            what replies in flight have after Ctrl+C (5)
       --json               log one JSON object a line
