@@ -280,9 +280,9 @@ export function framing(method: string, head: Head): Framing {
   if (named.length > 0) {
     const chunked = named.at(-1) === "chunked";
     // some servers behind proxies say it twice, and mean it once
-    const codings = chunked ? named.filter((coding) => coding !== "chunked") : named;
-    checkCodings(codings, ["gzip", "x-gzip", "deflate"]);
-    return { kind: chunked ? "chunked" : "eof", length: 0, codings };
+    while (named.at(-1) === "chunked") named.pop();
+    checkCodings(named, ["gzip", "x-gzip", "deflate"]);
+    return { kind: chunked ? "chunked" : "eof", length: 0, codings: named };
   }
   // 5. and 6. Content-Length, all members equal
   const lengths = values(head, "content-length").flatMap((value) => value.split(",")).map(trimmed);
@@ -599,8 +599,8 @@ function withoutUser(url: URL): string {
  */
 export function parseUrl(text: string): URL {
   refuseControls("the URL", text);
-  const full = /^[a-z][a-z\d+.-]*:\/\//i.test(text) ? text : `http://${text}`;
-  const masked = full.replace(/\/\/.*@/s, "//***@");
+  const full = /^[a-z][a-z\d+.-]*:\//i.test(text) ? text : `http://${text}`;
+  const masked = full.replace(/\/.*@/s, "//***@");
   if (!URL.canParse(full)) throw new TrioError(EXIT.url, `malformed URL "${masked}"`);
   const url = new URL(full);
   if (!/^https?:$/.test(url.protocol)) {
@@ -635,13 +635,13 @@ export function fileName(url: URL): string {
 }
 
 /**
- * Whether `no_proxy` names the URL's host: `*`, a domain (with its subdomains,
- * a leading dot is ignored) or an address, each with or without `:port`.
+ * Whether `no_proxy` names the URL's host: `*`, a domain (with its subdomains, a leading dot is
+ * ignored) or an address, each with or without `:port`, or a block of IPv4 addresses.
  */
 export function bypassesProxy(noProxy: string, url: URL): boolean {
   const host = url.hostname.replace(/\.$/, "");
   return noProxy.toLowerCase().split(/[\s,]+/).filter(Boolean).some((entry) => {
-    if (entry === "*") return true;
+    if (entry === "*" || isWithin(host, entry)) return true;
     const [, name = "", port] = /^\.?(\[[^\]]*\]|[^:]*|.*:.*:.*?)(?::(\d+))?$/
       .exec(entry) ?? [];
     if (port !== undefined && port !== portOf(url)) return false;
@@ -649,6 +649,16 @@ export function bypassesProxy(noProxy: string, url: URL): boolean {
     return host.replace(/^\[|\]$/g, "") === bare ||
       (bare !== "" && !/^[\d.:[\]]+$/.test(host) && host.endsWith(`.${bare}`));
   });
+}
+
+/** Whether an IPv4 address is one of a block like `10.0.0.0/8` (RFC 4632). */
+function isWithin(host: string, block: string): boolean {
+  const number = (address: string) =>
+    address.split(".").reduce((sum, byte) => sum * 256 + Number(byte), 0);
+  const [, base, bits] = /^(\d+\.\d+\.\d+\.\d+)\/(\d+)$/.exec(block) ?? [];
+  if (base === undefined || !/^[\d.]+$/.test(host)) return false;
+  const size = 2 ** (32 - Number(bits));
+  return Math.floor(number(host) / size) === Math.floor(number(base) / size);
 }
 
 function portOf(url: URL): string {
@@ -862,7 +872,8 @@ export class HttpResponse implements Disposable {
 }
 
 /**
- * Requests `url` and follows redirects (RFC 9110 section 15.4).
+ * Requests `url` and follows redirects (RFC 9110 section 15.4). Deno 2.9 leaves the socket of a
+ * TLS handshake that is aborted open until the peer closes it or the process ends.
  *
  * @example
  * ```ts
@@ -956,9 +967,8 @@ async function exchange(url: URL, options: RequestOptions, guard: Guard): Promis
   const raw = bodyOf(conn, reader, early, guard, stallTimeout, timing);
   const codings = framing.codings;
   if (options.compressed && framing.kind !== "none") {
-    const content = codingsIn(head, "content-encoding");
-    checkCodings(content, ["gzip", "x-gzip", "deflate", "br"]);
-    codings.unshift(...content);
+    codings.unshift(...codingsIn(head, "content-encoding"));
+    checkCodings(codings, ["gzip", "x-gzip", "deflate", "br"]);
   }
   const plain = codings.length === 0;
   const length = plain && framing.kind === "length" ? framing.length : undefined;
@@ -979,8 +989,8 @@ async function ask(
   waiting: () => void,
 ): Promise<{ reader: Answered; early: Uint8Array }> {
   const hear = ({ lines }: Head) =>
-    onDialogue?.(lines.map((line) => `< ${shown(line)}`).join("\n"));
-  onDialogue?.(lines.map((line) => `> ${masked(line)}`).join("\n"));
+    onDialogue?.([...lines, ""].map((line) => `< ${shown(line)}`.trimEnd()).join("\n"));
+  onDialogue?.([...lines, ""].map((line) => `> ${masked(line)}`.trimEnd()).join("\n"));
   waiting();
   const bytes = new TextEncoder().encode(lines.join("\r\n") + "\r\n\r\n");
   // a peer may answer and close before it has read the request: its answer counts
@@ -1054,10 +1064,10 @@ async function receive(
   return 0;
 }
 
-/** What an error of the system says, without its number. */
+/** What an error of the system says, without its number and the path. */
 function reason(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return text.replace(/ \(os error \d+\)/, "");
+  return text.replace(/ \(os error \d+\)(: \w+ '.*')?/s, "");
 }
 
 function proxyFor(url: URL, options: RequestOptions): URL | undefined {
@@ -1354,6 +1364,8 @@ class Output {
   size = 0;
   /** When the bytes that were there before were modified. */
   date: Date | undefined;
+  /** The permissions of FILE, which what replaces it gets. */
+  #mode: number | undefined;
   #target: string;
   #partial = false;
   /** Where the bytes that may be continued are. */
@@ -1394,6 +1406,7 @@ class Output {
     // devices, pipes and links to nothing cannot be replaced: they are written to
     if (info && !info.isFile) return;
     this.#partial = true;
+    this.#mode = info?.mode ?? undefined;
     if (!resume) return;
     const part = await this.#find(Deno.lstat(this.path));
     if (part && !part.isFile) throw cannotWrite(this.path, "it is no regular file");
@@ -1497,6 +1510,7 @@ class Output {
       if (!clobber && await this.#find(Deno.lstat(this.#target))) {
         throw cannotWrite(this.#target, "it is there already (--no-clobber)");
       }
+      if (this.#mode !== undefined) await this.#io(Deno.chmod(this.path, this.#mode & 0o777));
       await this.#io(Deno.rename(this.path, this.#target));
     }
     return sha256;
@@ -1601,7 +1615,10 @@ export async function download(
   const asked = { ...options, signal, maxTime: undefined };
   const output = new Output(file, asked);
   await output.look();
-  const version: Version = { date: output.date?.toUTCString() };
+  // what we left has the date of its version; a fraction of a second says: written then
+  const { date: saved } = output;
+  const ours = saved && saved.getTime() % 1000 === 0;
+  const version: Version = ours ? { date: saved.toUTCString() } : { saved };
   for (let attempts = 1, pause = 0;; attempts++) {
     try {
       if (pause > 0) await sleep(pause * 1000, signal);
@@ -1647,8 +1664,12 @@ interface Version {
   etag?: string | undefined;
   /** Its Last-Modified. */
   date?: string | undefined;
+  /** When another program, or this one before it was killed, saved the bytes. */
+  saved?: Date | undefined;
   /** Its size in bytes. */
   total?: number | undefined;
+  /** Its Content-Encoding. */
+  coding?: string | undefined;
 }
 
 function lastModified({ date }: Version): Date | undefined {
@@ -1677,13 +1698,14 @@ async function attempt(
   const total = range && range[2] !== "*" ? Number(range[2]) : undefined;
   const resumed = offset > 0 && status === 206;
   const unsatisfied = offset > 0 && status === 416;
-  if (unsatisfied && total === offset && (version.total ?? total) === total) {
+  const other = isOther(version, head, total, options, resumed);
+  if (unsatisfied && total === offset && !other) {
     options.onHead?.(response);
     await output.reuse(); // it was complete
     return response;
   }
-  if (resumed && isOther(version, head, total, options) || unsatisfied && range) {
-    version.etag = version.date = version.total = undefined;
+  if (resumed && other || unsatisfied && range) {
+    for (const key of Object.keys(version)) delete version[key as keyof Version];
     return await attempt(target, options, output, version, progress, 0);
   }
   const start = resumed ? offset : 0;
@@ -1696,7 +1718,9 @@ async function attempt(
   if (status === 304) return response; // FILE is what the server has
 
   const date = valueOf(head, "last-modified") ?? "";
+  version.saved = undefined;
   version.etag = valueOf(head, "etag");
+  version.coding = valueOf(head, "content-encoding") ?? "identity";
   version.date = Number.isNaN(Date.parse(date)) ? undefined : date;
   const end = response.length === undefined ? undefined : start + response.length;
   version.total = ranged ? end : total ?? end;
@@ -1712,19 +1736,27 @@ async function attempt(
   return response;
 }
 
-/** Whether the rest that comes belongs to another version than what is there. */
+/** Whether the answer is of another version than what is there. */
 function isOther(
   version: Version,
   head: Head,
   total: number | undefined,
   { compressed }: RequestOptions,
+  resumed: boolean,
 ): boolean {
   const differ = <T>(a: T | undefined, b: T | undefined) => Boolean(a && b && a !== b);
   const time = (date: string | undefined) => date ? Date.parse(date) : undefined;
-  return differ(version.etag, valueOf(head, "etag")) || differ(version.total, total) ||
-    differ(time(version.date), time(valueOf(head, "last-modified"))) ||
-    // its offset counts coded bytes, the file's size does not
-    Boolean(compressed) && valueOf(head, "content-encoding") !== undefined;
+  const modified = time(valueOf(head, "last-modified"));
+  // as wget does: what was modified after it was saved is another version by now
+  if (version.saved && (modified ?? (resumed ? Infinity : 0)) > version.saved.getTime()) {
+    return true;
+  }
+  if (differ(version.etag, valueOf(head, "etag")) || differ(version.total, total)) return true;
+  if (differ(time(version.date), modified)) return true;
+  if (!resumed) return false;
+  // an offset counts coded bytes; the size of a file that was decoded does not
+  const coding = valueOf(head, "content-encoding") ?? "identity";
+  return differ(version.coding, coding) || Boolean(compressed) && coding !== "identity";
 }
 
 function tooLarge(limit: number): TrioError {
@@ -1872,10 +1904,13 @@ async function readOptions(given: Given): Promise<DownloadOptions> {
     parseNumber(name, text(name) ?? `${usual}`, 0, 1e6);
   const seconds = (name: "connect-timeout" | "stall-timeout" | "max-time", usual: number) =>
     text(name) === undefined ? usual : parseNumber(name, text(name)!, 0.001, 1e6, false);
-  const size = /^(\d{1,12})([KMG]?)$/i.exec(text("max-filesize") ?? "1G");
+  const size = /^(\d{1,12})([KMG]?)$/i.exec(text("max-filesize") ?? "0");
   if (!size) throw bad("max-filesize", text("max-filesize")!);
-  const sha256 = text("sha256");
-  if (sha256 && !/^[\da-f]{64}$/i.test(sha256)) throw bad("sha256", sha256);
+  const wrong = given.sha256.find((hex) => !/^[\da-f]{64}$/i.test(hex));
+  if (wrong !== undefined) throw bad("sha256", wrong);
+  if (given.continue && given["no-clobber"]) {
+    throw new TrioError(EXIT.usage, "--continue and --no-clobber exclude each other");
+  }
   const user = text("user");
   if (user && !user.includes(":")) throw bad("user", "***");
   return {
@@ -1897,9 +1932,8 @@ async function readOptions(given: Given): Promise<DownloadOptions> {
     clobber: !given["no-clobber"],
     maxFilesize: text("max-filesize") === undefined
       ? undefined
-      : Number(size[1]) * 1024 ** "KMG".indexOf(size[2]!.toUpperCase() || " "),
+      : Number(size[1]) * 1024 ** " KMG".indexOf(size[2]!.toUpperCase() || " "),
     retry: whole("retry", 3),
-    sha256,
     fail: !given["no-fail"],
     remoteTime: given["remote-time"],
   };
@@ -1907,7 +1941,9 @@ async function readOptions(given: Given): Promise<DownloadOptions> {
 
 async function readPem(path: string): Promise<string> {
   try {
-    return await Deno.readTextFile(path);
+    const pem = await Deno.readTextFile(path);
+    if (/^-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/m.test(pem)) return pem;
+    throw new Error("no certificate in PEM form is in it");
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
     throw new TrioError(EXIT.usage, `cannot read --cacert ${path}: ${reason(error)}`);
@@ -1944,7 +1980,7 @@ class ProgressLine implements Disposable {
   }
 
   #draw() {
-    const { columns } = Deno.consoleSize();
+    const columns = Deno.consoleSize().columns || 80; // some pseudo-terminals say 0
     const elapsed = (performance.now() - this.#started) / 1000;
     // ^C takes two columns
     const text = progressText(this.name, this.progress, elapsed, columns - 3);
@@ -1978,16 +2014,19 @@ export function progressText(
     left.padStart(7),
   ].join(" ").trimEnd();
   const cells = columns - facts.length - 1;
-  let label = name;
-  if (width(label) > Math.max(cells >> 1, 8)) {
-    const letters = [...label];
-    while (letters.length > 0 && width(letters.join("")) >= Math.max(cells >> 1, 8)) letters.pop();
-    label = `${letters.join("")}…`;
-  }
+  const most = Math.max(cells >> 1, 8);
+  const label = width(name) > most ? `${cut(name, most - 1)}…` : name;
   const room = cells - width(label) - 3;
-  if (share === undefined || room < 10) return `${label} ${facts}`.slice(0, columns);
+  if (share === undefined || room < 10) return cut(`${label} ${facts}`, columns);
   const bar = "=".repeat(Math.floor(share * room)).padEnd(room);
   return `${label} [${bar}] ${facts}`;
+}
+
+/** The beginning of a text that takes at most so many columns of a terminal. */
+function cut(text: string, columns: number): string {
+  const letters = [...text];
+  while (letters.length > 0 && width(letters.join("")) > columns) letters.pop();
+  return letters.join("");
 }
 
 /** The columns of a terminal that a text takes: 2 for a wide letter, 0 for a combining one. */
@@ -2034,7 +2073,7 @@ export function timingText(timing: Timing[]): string {
 function toJson(response: HttpResponse, more: Record<string, unknown>) {
   const headers: Record<string, string[]> = Object.create(null);
   for (const [name, value] of response.head.fields) {
-    (headers[shown(name.toLowerCase())] ??= []).push(shown(value));
+    (headers[shown(name).toLowerCase()] ??= []).push(shown(value));
   }
   const { status, redirects, timing } = response;
   const statusText = shown(response.statusText);
@@ -2062,6 +2101,9 @@ async function main(args: string[]): Promise<number> {
   if (outputs.length > urls.length) {
     throw new TrioError(EXIT.usage, `${outputs.length} --output for ${urls.length} URLs`);
   }
+  if (given.sha256.length > 0 && given.sha256.length !== urls.length) {
+    throw new TrioError(EXIT.usage, `${given.sha256.length} --sha256 for ${urls.length} URLs`);
+  }
   const interrupted = new AbortController();
   const interrupt = () => {
     if (interrupted.signal.aborted) Deno.exit(EXIT.interrupted);
@@ -2082,7 +2124,9 @@ async function main(args: string[]): Promise<number> {
       onConnect: (address) => hosts.add(address),
     };
     for (let at = 0; at < urls.length && !interrupted.signal.aborted; at++) {
-      code ||= await one(urls[at]!, outputs[at], given, options, files, fail);
+      const asked = { ...options, sha256: given.sha256[at] };
+      const failed = await one(urls[at]!, outputs[at], given, asked, files, fail);
+      code = interrupted.signal.aborted ? failed : code || failed;
     }
   } catch (error) {
     code = fail(error);
@@ -2171,7 +2215,9 @@ async function save(url: URL, file: string, given: Given, options: DownloadOptio
   const progress: Progress = { bytes: 0, resumed: 0 };
   let done: Download;
   {
-    using line = silent ? undefined : new ProgressLine(printable(file), progress);
+    // not over a body that goes to the terminal itself
+    const hidden = silent || file === "-" && Deno.stdout.isTerminal();
+    using line = hidden ? undefined : new ProgressLine(printable(file), progress);
     const say = (text: string) => {
       line?.wipe();
       console.error(text);
