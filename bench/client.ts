@@ -24,7 +24,7 @@ const PIPED = "client.ts, names piped";
 export async function benchClient(bench: Bench): Promise<Section> {
   await find(bench, ["node", "python3"]);
   const { folder, programs, quick } = bench;
-  const count = quick ? 10_000 : 100_000;
+  const count = quick ? 5_000 : 50_000;
   await using server = new Server([await compile(bench, "peers/greet")]);
   const port = String(await server.port);
   const names = `${folder}/names`;
@@ -54,7 +54,7 @@ export async function benchClient(bench: Bench): Promise<Section> {
   }
   const results = await interleave(
     bench,
-    quick ? 2 : 7,
+    quick ? 2 : 5,
     all,
     (command) => measure(bench, command),
   );

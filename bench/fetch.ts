@@ -26,25 +26,31 @@ import * as show from "./show.ts";
 /** Bytes of the text that files repeat: far more than gzip looks back on. */
 const BLOCK = 4 * 1024 * 1024;
 
+const OURS = "fetch.ts";
+
 /** The peer that keeps all of the answer in memory. */
 const TUTORIAL = "tutorial's GET";
 
 /** The peer that does nothing, for what starting Deno costs. */
 const NOTHING = "deno run of nothing";
 
+/** The files that are served, and how many blocks they have. */
+type Files = Record<"large" | "small", number>;
+
 /** A way in which a file is served. */
 interface Case {
   name: string;
-  url: (name: "large" | "small") => string;
+  url: (file: keyof Files) => string;
   /** Whether the answer is compressed, and to be decoded. */
   gzip?: true;
   /** Whether the answer comes by TLS. */
   tls?: true;
-  /** What curl's wall time is multiplied with, at most. */
+  /** The target for the wall time, as a part of curl's. */
   wall: number;
-  /** The most memory, in MiB. */
-  memory: number;
 }
+
+/** What each peer took for the large and for the small file, which `--quick` leaves out. */
+type Results = Record<keyof Files, Map<string, Used[]>>;
 
 /** The commands that save `url` as `file`, those that can. */
 function commands(
@@ -60,7 +66,7 @@ function commands(
   const when = (condition: true | undefined, ...words: string[]) => condition ? words : [];
   // deno-fmt-ignore
   return available(bench, {
-    "fetch.ts": [
+    [OURS]: [
       ...deno, `${ROOT}fetch.ts`, "-s", ...when(gzip, "--compressed"),
       ...when(tls, "--cacert", ca), "-o", file, url,
     ],
@@ -93,126 +99,134 @@ export async function benchFetch(bench: Bench): Promise<Section | undefined> {
   await find(bench, ["nginx", "openssl", "curl", "wget", "aria2c", "python3"]);
   const { folder, quick, programs } = bench;
   if (!programs.has("nginx") || !programs.has("openssl")) return;
-  const size = quick ? 64 : 256, rounds = quick ? 2 : 7;
-  const large = quick ? "256 MiB" : "1 GiB";
-  await makeFiles(folder, { large: size, small: 25 });
+  const files: Files = { large: quick ? 16 : 256, small: 25 };
+  const size = quick ? "64 MiB" : "1 GiB";
+  await makeFiles(folder, files);
   await makeCertificate(bench);
-  const chunks = await compile(bench, "peers/chunks");
-  await using chunked = new Server([chunks, `${folder}/block`]);
+  await using chunks = new Server([await compile(bench, "peers/chunks"), `${folder}/block`]);
   await using nginx = await startNginx(bench);
-  const port = await chunked.port;
-  const times = { large: size, small: 25 };
-  const cases: Case[] = [
-    {
-      name: "content-length",
-      url: (name) => `http://127.0.0.1:${nginx.http}/plain/${name}`,
-      wall: 0.85,
-      memory: 64,
-    },
-    ...[65536, 8192].map((chunk): Case => ({
-      name: `chunks of ${chunk / 1024} KiB`,
-      url: (name) => `http://127.0.0.1:${port}/${chunk}/${times[name]}`,
-      wall: 0.85,
-      memory: 64,
-    })),
-    {
-      name: "TLS 1.3",
-      url: (name) => `https://127.0.0.1:${nginx.https}/plain/${name}`,
-      tls: true,
-      wall: 1,
-      memory: 64,
-    },
-    {
-      name: "gzip",
-      url: (name) => `http://127.0.0.1:${nginx.http}/gzip/${name}`,
-      gzip: true,
-      wall: 0.8,
-      memory: 128,
-    },
-  ];
 
-  const tables: Table[] = [], targets: Target[] = [];
-  const groups: Section["chart"]["groups"] = [];
-  const memory: Record<string, string[]> = {};
-  let most = 0, growth = 0;
-  for (const it of cases) {
-    const file = `${folder}/out`;
-    const download = (name: "large" | "small", count: number) =>
-      interleave(
-        bench,
-        count,
-        commands(bench, it, it.url(name), file),
-        (command) => save(bench, command, file, `${folder}/${name}`),
-      );
-    const results = await download("large", rounds);
-    const small = await download("small", quick ? 1 : 3);
-    const drained = it.tls || it.gzip ? [] : await drain(bench, it, rounds);
-    tables.push({
-      title: `${large}, ${it.name}`,
-      ...show.usedTable(results, "curl"),
-      commands: show.lines(commands(bench, it, it.url("large"), file)),
-    });
-    if (drained.length) {
-      const { median } = stats(drained.map((used) => used.wall));
-      tables.at(-1)!.rows.push(
-        ["read and dropped in C", show.seconds(median), "", "", "", "", ""],
-      );
+  const all = new Map<Case, Results>();
+  const tables: Table[] = [];
+  for (const it of cases(nginx, await chunks.port, files)) {
+    const results: Results = {
+      large: await download(bench, it, "large", quick ? 2 : 5),
+      small: quick ? new Map() : await download(bench, it, "small", 3),
+    };
+    all.set(it, results);
+    const table = show.usedTable(results.large, "curl");
+    if (!it.tls && !it.gzip) {
+      table.rows.push(["read and dropped in C", await drain(bench, it), ...Array(5).fill("")]);
     }
-    groups.push({
-      label: it.name,
-      bars: show.bars(results, (used) => used.wall, show.seconds)
-        .filter(({ label }) => label !== TUTORIAL), // so slow that others vanish
-    });
-    for (const [peer, list] of results) {
-      const [little, much] = [small.get(peer) ?? [], list]
-        .map((all) => stats(all.map((used) => used.memory)).max);
-      (memory[peer] ??= cases.map(() => ""))[cases.indexOf(it)] = `${show.mebibytes(little!)}, ${
-        show.mebibytes(much!)
-      }`;
-      if (peer !== "fetch.ts") continue;
-      growth = Math.max(growth, much! / little!);
-      if (!it.gzip) most = Math.max(most, much!);
-    }
-    const [ours, curl] = ["fetch.ts", "curl"].map((name) => results.get(name));
-    targets.push(
-      target(`${large}, ${it.name}, wall`, it.wall, ours, curl, "wall"),
-      target(`${large}, ${it.name}, CPU`, 1.15, ours, curl, "cpu"),
-    );
-    if (it.gzip && ours) {
-      targets.push(
-        memoryTarget("any other download", 64, most),
-        memoryTarget(it.name, 128, stats(ours.map((u) => u.memory)).max),
-        {
-          what: `peak memory, ${large} beside 100 MiB`,
-          unit: "times",
-          limit: ["at most", 1.15],
-          value: growth,
-        },
-      );
-    }
+    const words = show.lines(commands(bench, it, it.url("large"), `${folder}/out`));
+    tables.push({ title: `${size}, ${it.name}`, ...table, commands: words });
   }
-  tables.push({
-    title: `Peak memory, 100 MiB and ${large}`,
-    columns: ["", ...cases.map((it) => it.name)],
-    rows: Object.entries(memory).map(([peer, cells]) => [peer, ...cells]),
-  });
   return {
     title: "fetch.ts",
     notes: [
-      `A file of ${large} from nginx (sendfile on, one worker), for the chunked ` +
+      `A file of ${size} from nginx (sendfile on, one worker), for the chunked ` +
       "cases from bench/peers/chunks.c, which sends made frames by sendfile. " +
       `Each download goes into a new file in ${show.place(folder)} and is ` +
       "compared with the source. `read and dropped in C` shows how fast the " +
       "server can be read at all.",
     ],
-    tables,
+    tables: [...tables, memoryTable(all, quick ? size : `100 MiB and ${size}`)],
     chart: {
       file: "benchmarks-fetch.svg",
-      title: `Seconds to download ${large} (less is better)`,
-      groups,
+      title: `Seconds to download ${size} (less is better)`,
+      groups: [...all].map(([it, results]) => ({
+        label: it.name,
+        bars: show.bars(results.large, (used) => used.wall, show.seconds)
+          .filter(({ label }) => label !== TUTORIAL), // so slow that others vanish
+      })),
     },
-    targets,
+    targets: targets(all, size),
   };
+}
+
+function cases(nginx: { http: number; https: number }, chunks: number, files: Files): Case[] {
+  const http = `http://127.0.0.1:${nginx.http}`, https = `https://127.0.0.1:${nginx.https}`;
+  const chunked = (chunk: number): Case => ({
+    name: `chunks of ${chunk / 1024} KiB`,
+    url: (file) => `http://127.0.0.1:${chunks}/${chunk}/${files[file]}`,
+    wall: 0.85,
+  });
+  return [
+    { name: "content-length", url: (file) => `${http}/plain/${file}`, wall: 0.85 },
+    chunked(64 * 1024),
+    chunked(8 * 1024),
+    { name: "TLS 1.3", url: (file) => `${https}/plain/${file}`, tls: true, wall: 1 },
+    { name: "gzip", url: (file) => `${http}/gzip/${file}`, gzip: true, wall: 0.8 },
+  ];
+}
+
+/** Downloads with each peer in turn, so many times. */
+function download(bench: Bench, it: Case, source: keyof Files, rounds: number) {
+  const file = `${bench.folder}/out`;
+  const all = commands(bench, it, it.url(source), file);
+  return interleave(
+    bench,
+    rounds,
+    all,
+    (command) => save(bench, command, file, `${bench.folder}/${source}`),
+  );
+}
+
+/** The most memory, in bytes, that the runs of a peer took. */
+function most(results: Map<string, Used[]>, peer: string): number | undefined {
+  const list = results.get(peer);
+  return list && stats(list.map((used) => used.memory)).max;
+}
+
+function memoryTable(all: Map<Case, Results>, files: string): Table {
+  const peers = new Set([...all.values()].flatMap(({ large }) => [...large.keys()]));
+  return {
+    title: `Peak memory, ${files}`,
+    columns: ["", ...[...all.keys()].map((it) => it.name)],
+    rows: [...peers].map((peer) => [
+      peer,
+      ...[...all.values()].map(({ small, large }) =>
+        [most(small, peer), most(large, peer)]
+          .flatMap((bytes) => bytes ? [show.mebibytes(bytes)] : []).join(", ")
+      ),
+    ]),
+  };
+}
+
+function targets(all: Map<Case, Results>, size: string): Target[] {
+  const memory = (gzip: boolean) =>
+    greatest(
+      [...all].map(([it, { large }]) =>
+        Boolean(it.gzip) === gzip ? most(large, OURS)! / 2 ** 20 : NaN
+      ),
+    );
+  const growth = greatest(
+    [...all.values()].map(({ large, small }) => most(large, OURS)! / most(small, OURS)!),
+  );
+  return [
+    ...[...all].flatMap(([{ name, wall }, { large }]) => [
+      target(`${size}, ${name}, wall`, wall, large, "curl", "wall"),
+      target(`${size}, ${name}, CPU`, 1.15, large, "curl", "cpu"),
+    ]),
+    {
+      what: "peak memory, gzip",
+      unit: "MiB",
+      limit: ["at most", 128],
+      value: memory(true),
+    },
+    {
+      what: "peak memory, any other download",
+      unit: "MiB",
+      limit: ["at most", 64],
+      value: memory(false),
+    },
+    {
+      what: `peak memory, ${size} beside 100 MiB`,
+      unit: "times",
+      limit: ["at most", 1.15],
+      value: growth,
+    },
+  ];
 }
 
 /** Measures how long a page of 30 KB takes, most of it the start. */
@@ -235,12 +249,9 @@ export async function benchStart(bench: Bench): Promise<Section | undefined> {
         ? measure(bench, command)
         : save(bench, command, file, `${folder}/page`),
   );
-  const nothing = results.get(NOTHING);
   return {
     title: "The start",
-    notes: [
-      "A page of 30 KB from nginx, beside `deno run` of an empty script.",
-    ],
+    notes: ["A page of 30 KB from nginx, beside `deno run` of an empty script."],
     tables: [{
       title: "A page of 30 KB",
       ...show.usedTable(results, NOTHING),
@@ -254,43 +265,28 @@ export async function benchStart(bench: Bench): Promise<Section | undefined> {
         bars: show.bars(results, (used) => used.wall, show.milliseconds),
       }],
     },
-    targets: [{
-      ...target(
-        "30 KB page, wall",
-        1.3,
-        results.get("fetch.ts"),
-        nothing,
-        "wall",
-      ),
-      unit: "of deno run of an empty script",
-    }],
+    targets: [target("30 KB page, wall", 1.3, results, NOTHING, "wall")],
   };
+}
+
+/** The greatest of those that are numbers. */
+function greatest(values: number[]): number | undefined {
+  const numbers = values.filter((value) => !Number.isNaN(value));
+  return numbers.length ? Math.max(...numbers) : undefined;
 }
 
 function target(
   what: string,
   limit: number,
-  ours: Used[] | undefined,
-  peer: Used[] | undefined,
+  results: Map<string, Used[]>,
+  peer: string,
   field: "wall" | "cpu",
 ): Target {
-  const [a, b] = [ours, peer]
-    .map((list) => list && stats(list.map((used) => used[field])).median);
-  return {
-    what,
-    unit: "of curl",
-    limit: ["at most", limit],
-    value: a && b && a / b,
-  };
-}
-
-function memoryTarget(what: string, limit: number, bytes: number): Target {
-  return {
-    what: `peak memory, ${what}`,
-    unit: "MiB",
-    limit: ["at most", limit],
-    value: bytes / 2 ** 20,
-  };
+  const [a, b] = [OURS, peer].map((name) => {
+    const list = results.get(name);
+    return list && stats(list.map((used) => used[field])).median;
+  });
+  return { what, unit: `of ${peer}`, limit: ["at most", limit], value: a && b && a / b };
 }
 
 /** Runs a download and checks what it saved. */
@@ -307,13 +303,11 @@ async function save(
 }
 
 /** How fast the server can be read, when nothing is done with the bytes. */
-async function drain(bench: Bench, it: Case, rounds: number): Promise<Used[]> {
+async function drain(bench: Bench, it: Case): Promise<string> {
   const { port, pathname } = new URL(it.url("large"));
   const command = [await compile(bench, "load"), "drain", port, pathname];
-  const run = () => measure(bench, command);
-  return (await interleave(bench, rounds, { drain: command }, run)).get(
-    "drain",
-  ) ?? [];
+  const results = await interleave(bench, 3, { drain: command }, (it) => measure(bench, it));
+  return show.seconds(stats(results.get("drain")!.map((used) => used.wall)).median);
 }
 
 /** Makes the files to serve: so many blocks of text each, plain and gzip. */

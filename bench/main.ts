@@ -25,7 +25,7 @@ writes docs/benchmarks.md and its charts. It needs cc and, for fetch, nginx and
 openssl; other programs are left out if they are not here, and named.
 Exit code 1: bytes were wrong, or a command failed.
 
-      --quick         a minute: 256 MiB, few rounds; good for a look only
+      --quick         a minute: 64 MiB, few rounds; good for a look only
       --only PART     fetch, server or client; repeatable
       --write         write docs/benchmarks.md even so
   -h, --help
