@@ -451,6 +451,7 @@ function hexDigit(byte: number): number {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { ResponseReader } from "./fetch.ts";
  *
  * const reader = new ResponseReader("GET");
@@ -458,8 +459,8 @@ function hexDigit(byte: number): number {
  *   "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nHi\r\n0\r\n\r\n",
  * );
  * const length = reader.take(bytes, 0, bytes.length);
- * console.assert(new TextDecoder().decode(bytes.subarray(0, length)) === "Hi");
- * console.assert(reader.done && reader.head?.status === 200);
+ * assertEquals(new TextDecoder().decode(bytes.subarray(0, length)), "Hi");
+ * assertEquals([reader.done, reader.head?.status], [true, 200]);
  * ```
  */
 export class ResponseReader {
@@ -877,12 +878,13 @@ export class HttpResponse implements Disposable {
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { request } from "./fetch.ts";
  *
  * const server = Deno.serve({ port: 0, onListen() {} }, () => new Response("Hi"));
  * using response = await request(`http://127.0.0.1:${server.addr.port}/`);
  * for await (const bytes of response.body) {
- *   console.assert(new TextDecoder().decode(bytes) === "Hi");
+ *   assertEquals(new TextDecoder().decode(bytes), "Hi");
  * }
  * await server.shutdown();
  * ```
@@ -1589,12 +1591,13 @@ async function abortable<T>(pending: Promise<T>, signal: AbortSignal): Promise<T
  *
  * @example
  * ```ts
+ * import { assertEquals } from "@std/assert";
  * import { download } from "./fetch.ts";
  *
  * const server = Deno.serve({ port: 0, onListen() {} }, () => new Response("Hi"));
  * const file = await Deno.makeTempFile();
  * const { bytes } = await download(`http://127.0.0.1:${server.addr.port}/`, { output: file });
- * console.assert(bytes === 2 && await Deno.readTextFile(file) === "Hi");
+ * assertEquals([bytes, await Deno.readTextFile(file)], [2, "Hi"]);
  * await Deno.remove(file);
  * await server.shutdown();
  * ```
