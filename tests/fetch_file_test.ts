@@ -4,17 +4,12 @@
  */
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
-import {
-  assert,
-  assertEquals,
-  assertMatch,
-  assertRejects,
-  assertStringIncludes,
-} from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { download, type Progress } from "../fetch.ts";
 import { EXIT, TrioError } from "../mod.ts";
 import {
   cutAt,
+  failure,
   fetch,
   Folder,
   HOLD,
@@ -47,13 +42,6 @@ function stalling(): Origin {
 function start(folder: Folder, permissions: readonly string[], args: string[]): Running {
   const command = denoArgs("fetch.ts", args, [...permissions]);
   return new Running(Deno.execPath(), command, { cwd: folder.path });
-}
-
-/** A failure of the library, with its code. */
-async function failure(code: number, pending: Promise<unknown>): Promise<TrioError> {
-  const error = await assertRejects(() => pending, TrioError);
-  assertEquals(error.code, code, error.message);
-  return error;
 }
 
 /** Waits until so many bytes have come. */

@@ -2,11 +2,12 @@
  * How a broken download goes on: wherever it broke, with exactly the missing bytes, and never with
  * bytes of another version.
  */
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { download, type DownloadOptions, type Progress } from "../fetch.ts";
 import { EXIT, TrioError } from "../mod.ts";
 import {
   type Asked,
+  failure,
   fetch,
   Folder,
   hurry,
@@ -65,13 +66,6 @@ function assertResumed(folder: Folder, origin: Origin, ifRange: string | null) {
     assertEquals(again!.headers.get("if-range"), ifRange, one.path);
   }
   assertEquals(folder.names.filter((name) => name.endsWith(".part")), []);
-}
-
-/** What a failed download throws; its code is checked. */
-async function failure(code: number, pending: Promise<unknown>): Promise<TrioError> {
-  const error = await assertRejects(() => pending, TrioError);
-  assertEquals(error.code, code, error.message);
-  return error;
 }
 
 for (

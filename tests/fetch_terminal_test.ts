@@ -27,7 +27,9 @@ const CTRL_C = "\x03";
 
 /** Runs fetch.ts in a terminal of so many columns, or another command line around it. */
 function terminal(folder: Folder, columns: number, args: string[], around: string[] = []): Running {
-  const command = [...around, Deno.execPath(), ...denoArgs("fetch.ts", args)];
+  // a test that fails does not wait for long
+  const impatient = ["--stall-timeout=10", "--retry=1", ...args];
+  const command = [...around, Deno.execPath(), ...denoArgs("fetch.ts", impatient)];
   const shell = ["sh", "-c", SHELL, "sh", String(columns), ...command];
   return new Running("python3", ["-c", TERMINAL, ...shell], { typing: true, cwd: folder.path });
 }
@@ -72,6 +74,7 @@ function frames({ stdout }: Running): string[] {
   return [...stdout.matchAll(/\r([^\r\n\x1b]+)\x1b\[K/g)].map(([, frame]) => frame!);
 }
 
+const MODIFIED = "Sun, 06 Nov 1994 08:49:37 GMT";
 const BODY = noise(1_000_000);
 
 /** A server that sends `cut` bytes, waits until the test has seen enough, and sends the rest. */
@@ -83,7 +86,8 @@ class Pausing extends Origin {
   constructor(cut: number, otherHead?: string) {
     const { promise, resolve } = Promise.withResolvers<void>();
     super((asked) => {
-      const [head, body] = serve(asked, { body: BODY, ifRange: false });
+      const validator = asked.headers.has("range") && { lastModified: MODIFIED };
+      const [head, body] = serve(asked, { body: BODY, ...validator });
       return [otherHead ?? head, body.subarray(0, cut), promise, body.subarray(cut)];
     });
     this.goOn = resolve;
@@ -134,7 +138,7 @@ for (const columns of [80, 40]) {
     ["python3"],
     async () => {
       await using folder = new Folder();
-      folder.write("f.part", BODY.subarray(0, 600_000));
+      folder.write("f.part", BODY.subarray(0, 600_000), MODIFIED);
       await using origin = new Pausing(100_000);
       await using running = terminal(folder, columns, ["-C", "-o", "f", origin.url()]);
       await running.heard("stdout", /70% +\d+(\.\d)? ([KM]i)?B\/s/);
@@ -265,7 +269,7 @@ testPeer("fetch.ts -o - shows text on a terminal, and no line in it", ["python3"
   await using folder = new Folder();
   const { promise, resolve } = Promise.withResolvers<void>();
   await using server = new Origin(() => ["HTTP/1.0 200 OK\r\n\r\n", "one\r\ntw", promise, "o\r\n"]);
-  await using running = terminal(folder, 80, ["-o", "-", "--stall-timeout=5", server.url()]);
+  await using running = terminal(folder, 80, ["-o", "-", server.url()]);
   await using other = terminal(folder, 80, ["-o", "f", server.url()]);
   await running.heard("stdout", /tw/);
   await other.heard("stdout", /B\/s/); // by now the other one would have drawn its line, too

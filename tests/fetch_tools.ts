@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { writeAll } from "../mod.ts";
+import { assertEquals, assertRejects } from "@std/assert";
+import { TrioError, writeAll } from "../mod.ts";
 import { FakeServer, type Finished, type RunOptions, runScript } from "./testing.ts";
 
 /** A request as it came. */
@@ -221,10 +222,7 @@ export class Folder implements AsyncDisposable {
   }
 }
 
-/**
- * While it lasts, pauses of whole seconds, as there are between two tries, pass at once. The
- * limits of the script are never whole: they count from a moment that is past.
- */
+/** While it lasts, pauses of whole seconds, as there are between two tries, pass at once. */
 export function hurry(): Disposable & { pauses: number[] } {
   const pauses: number[] = [];
   const { setTimeout } = globalThis;
@@ -250,4 +248,11 @@ export function fetch(
 ): Promise<Finished> {
   const permissions = [...MODES["FILE.part"]];
   return runScript("fetch.ts", args, { cwd: folder.path, permissions, ...options });
+}
+
+/** What a failed download of the library throws; its code is checked. */
+export async function failure(code: number, pending: Promise<unknown>): Promise<TrioError> {
+  const error = await assertRejects(() => pending, TrioError);
+  assertEquals(error.code, code, error.message);
+  return error;
 }
