@@ -353,10 +353,11 @@ export function serve(options: ServeOptions = {}): GreetingServer {
       await conn.write(WELCOME); // so few bytes always fit
       // All that waits for the peer waits here: each function that waits is memory.
       let buffer = newBuffer(READ_BYTES), end = HELLO.length, over = false;
+      let space = buffer.subarray(end, end + READ_BYTES);
       while (!over && !stopping) {
         const turn = turns.turn();
         if (turn) await turn;
-        const n = await conn.read(buffer.subarray(end, end + READ_BYTES));
+        const n = await conn.read(space);
         if (peers.size > RUNTIME_BUDGET) turns.count();
         peer.idle = 0;
         const from = end, cut = n === null || !lines;
@@ -366,9 +367,12 @@ export function serve(options: ServeOptions = {}): GreetingServer {
         over = n === null || (greeting.end === "exit" && greeting.rest === end);
         if (greeting.end === "too long") warn(peer, `sent a line of over ${maxMessage} bytes`);
         if (greeting.end) break;
-        if (greeting.rest < end) buffer.copyWithin(HELLO.length, greeting.rest, end);
-        end -= greeting.rest - HELLO.length;
-        buffer = fitting(buffer, end, maxMessage);
+        if (lines) { // what is not used stays, before the next read
+          buffer.copyWithin(HELLO.length, greeting.rest, end);
+          end -= greeting.rest - HELLO.length;
+          buffer = fitting(buffer, end, maxMessage);
+          space = buffer.subarray(end, end + READ_BYTES);
+        } else end = HELLO.length;
       }
       if (!over) await drain(peer);
     } catch {

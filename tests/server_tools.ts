@@ -33,8 +33,13 @@ export class Caller implements Disposable {
   /** Connects and is welcomed. */
   static async call(port: number, hostname?: string): Promise<Caller> {
     const caller = await Caller.dial(port, hostname);
-    await caller.hears("Welcome!");
-    return caller;
+    try {
+      await caller.hears("Welcome!");
+      return caller;
+    } catch (error) {
+      caller[Symbol.dispose]();
+      throw error;
+    }
   }
 
   /** The address that the server sees. */
