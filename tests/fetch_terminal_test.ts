@@ -69,9 +69,10 @@ async function ended(running: Running, columns: number): Promise<[code: number, 
   return [code, ...screen(running.stdout, columns)];
 }
 
-/** All progress lines that were drawn. */
+/** All progress lines that were drawn since the head came. */
 function frames({ stdout }: Running): string[] {
-  return [...stdout.matchAll(/\r([^\r\n\x1b]+)\x1b\[K/g)].map(([, frame]) => frame!);
+  const body = stdout.slice(stdout.lastIndexOf("HTTP/1."));
+  return [...body.matchAll(/\r([^\r\n\x1b]+)\x1b\[K/g)].map(([, frame]) => frame!);
 }
 
 const MODIFIED = "Sun, 06 Nov 1994 08:49:37 GMT";
