@@ -571,7 +571,7 @@ Deno.test("request refuses CR, LF and NUL in all that it sends, before it connec
     ];
     for (const [what, url, options] of tries) {
       await t.step(`${what}: ${JSON.stringify(end)}`, async () => {
-        await rejectsWith(2, get(url, options));
+        await rejectsWith(2, get(url, { ...options, connectTimeout: 1, stallTimeout: 1 }));
       });
     }
   }
@@ -679,9 +679,9 @@ Deno.test("request ends with 28 when a limit passes, and closes the connection",
       const getting = get(here(url), {
         proxy: proxy && here(proxy),
         compressed: true,
-        connectTimeout: limit === "connect-timeout" ? LIMIT_S : 30,
-        stallTimeout: limit === "stall-timeout" ? LIMIT_S : 30,
-        maxTime: limit === "max-time" ? LIMIT_S : 30,
+        connectTimeout: limit === "connect-timeout" ? LIMIT_S : 5,
+        stallTimeout: limit === "stall-timeout" ? LIMIT_S : 5,
+        maxTime: limit === "max-time" ? LIMIT_S : 5,
       });
       await rejectsWith(28, getting, `--${limit}`);
       if (!handshake) await soon(ended.promise);
@@ -745,6 +745,18 @@ Deno.test("request gives each redirect its own time, within --max-time", async (
   const url = urlOf(server, "/0");
   assertEquals(await get(url, { stallTimeout: 0.6, connectTimeout: 0.6 }), "hello");
   await rejectsWith(28, get(url, { maxTime: 0.6 }), "--max-time");
+});
+
+Deno.test("request waits on while interim replies come (RFC 9110 15.2)", async () => {
+  await using server = new FakeServer(async (conn) => {
+    await readHead(conn);
+    for (let left = 3; left > 0; left--) {
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      await writeAll(conn, bytesOf("HTTP/1.1 102 Processing\r\n\r\n"));
+    }
+    await writeAll(conn, bytesOf(HELLO));
+  });
+  assertEquals(await get(urlOf(server), { stallTimeout: 0.9 }), "hello");
 });
 
 // --- Aborts -----------------------------------------------------------------

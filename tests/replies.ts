@@ -86,7 +86,7 @@ export const REPLIES: ReplyCase[] = [
   ["9110 15.2", "twenty of them", `${"HTTP/1.1 100 Continue\r\n\r\n".repeat(20)}${OK}\r\nhello`, "hello"],
   ["9110 15.2", "more than twenty of them", `${"HTTP/1.1 100 Continue\r\n\r\n".repeat(21)}${OK}\r\nhello`, 8],
   ["9110 15.2", "the final one is missing", "HTTP/1.1 100 Continue\r\n\r\n", 56],
-  ["9110 15.2.2", "101 to no Upgrade", "HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\nhello", 8],
+  ["9110 15.2.2", "101 to no Upgrade", `HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n${OK}\r\nhello`, 8],
   ["9112 2.2", "an empty line before the status line", `\r\n${OK}\r\nhello`, 8],
   ["9112 2.3", "HTTP/0.9", "<html>hello</html>", 8],
   ["9112 2.3", "HTTP/0.9, shorter than a version", "hi", 8],
