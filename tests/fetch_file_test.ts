@@ -102,8 +102,10 @@ for (const [mode, granted] of Object.entries(MODES)) {
     }
     assertLeft(folder);
     const { size } = Deno.statSync(folder.file(written));
-    const { code, stderr } = await fetch(folder, ["-C", "-o", "f", origin.url()], { permissions });
+    const args = ["-C", "-o", "f", origin.url()];
+    const { code, stdout, stderr } = await fetch(folder, args, { permissions });
     assertEquals(code, EXIT.ok, stderr);
+    assertMatch(stdout, /^HTTP\/1\.1 206 /);
     assert(isSame(folder.bytes("f"), BODY));
     assertEquals(folder.names, ["f"]);
     assertEquals(origin.ranges(), [undefined, `bytes=${size}-`]);
@@ -513,6 +515,17 @@ Deno.test("download leaves FILE as it was until the body is complete", async () 
   await pending;
   assert(isSame(folder.bytes("f"), BODY));
   assertEquals(folder.names, ["f"]);
+});
+
+Deno.test("download gives what replaces FILE its permissions", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((asked) => serve(asked, { body: BODY }));
+  const file = folder.write("f", "old");
+  for (const mode of [0o600, 0o750]) {
+    Deno.chmodSync(file, mode);
+    await download(origin.url(), { output: file });
+    assertEquals(Deno.statSync(file).mode! & 0o777, mode);
+  }
 });
 
 Deno.test("download touches no FILE.part of an earlier run unless it is to resume", async () => {

@@ -7,6 +7,7 @@ import { download, type DownloadOptions, type Progress } from "../fetch.ts";
 import { EXIT, TrioError } from "../mod.ts";
 import {
   type Asked,
+  cutAt,
   failure,
   fetch,
   Folder,
@@ -382,6 +383,21 @@ Deno.test("download resumes what is stored coded, for it is saved as it comes", 
   await download(origin.url(), { output: folder.file("f") });
   assert(isSame(folder.bytes("f"), FIRST));
   assertEquals(origin.ranges(), [undefined, "bytes=400-"]);
+});
+
+Deno.test("download never mixes codings", async () => {
+  using _ = hurry();
+  await using folder = new Folder();
+  await using origin = new Origin(({ headers }, count) => {
+    if (count > 1 && !headers.has("range")) return response("200 OK", SECOND);
+    if (count > 1) {
+      const range = ["Content-Range: bytes 400-999/1000", "Content-Encoding: gzip"];
+      return response("206 Partial Content", SECOND.subarray(400), range);
+    }
+    return cutAt(400, response("200 OK", FIRST));
+  });
+  await download(origin.url(), { output: folder.file("f") });
+  assert(isSame(folder.bytes("f"), SECOND), "bytes of two versions are mixed");
 });
 
 Deno.test("download takes a 416 with the same total for complete", async () => {
