@@ -10,7 +10,13 @@ import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { promisify } from "node:util";
 import zlib from "node:zlib";
-import { download, type DownloadOptions, request, type RequestOptions } from "../fetch.ts";
+import {
+  download,
+  type DownloadOptions,
+  type HttpResponse,
+  request,
+  type RequestOptions,
+} from "../fetch.ts";
 import { TrioError, VERSION, writeAll } from "../mod.ts";
 import { Folder } from "./fetch_tools.ts";
 import {
@@ -29,6 +35,14 @@ import {
 import { closedPort, denoArgs, FakeServer, type Finished, run, runScript } from "./testing.ts";
 
 const HELLO = `${OK}Content-Length: 5\r\n\r\nhello`;
+
+const TEXT = "hello, world\n";
+const CODED: Record<string, Uint8Array> = {
+  identity: bytesOf(TEXT),
+  gzip: zlib.gzipSync(TEXT),
+  deflate: zlib.deflateSync(TEXT),
+  br: zlib.brotliCompressSync(TEXT),
+};
 
 function urlOf({ port }: { port: number }, path = "/"): string {
   return `http://127.0.0.1:${port}${path}`;
@@ -143,7 +157,7 @@ Deno.test("request gives status, headers, length, URL and the body in three ways
 });
 
 Deno.test("HttpResponse closes the connection however its body is left", async (t) => {
-  const ways: [string, (response: Awaited<ReturnType<typeof request>>) => unknown][] = [
+  const ways: [string, (response: HttpResponse) => unknown][] = [
     ["cancel before the first read", (response) => response.body.cancel()],
     ["cancel a reader", async (response) => {
       const reader = response.body.getReader();
@@ -179,14 +193,6 @@ Deno.test("HttpResponse closes the connection however its body is left", async (
     }
   }
 });
-
-const TEXT = "hello, world\n";
-const CODED: Record<string, Uint8Array> = {
-  identity: bytesOf(TEXT),
-  gzip: zlib.gzipSync(TEXT),
-  deflate: zlib.deflateSync(TEXT),
-  br: zlib.brotliCompressSync(TEXT),
-};
 
 // --- Redirects --------------------------------------------------------------
 
@@ -909,6 +915,8 @@ Deno.test("fetch.ts ends with 28 at --max-time while stdout takes nothing", asyn
 
 // --- Codings ----------------------------------------------------------------
 
+/** What is read into; also what stands behind the end of a coding. */
+const BUFFER = new Uint8Array(1024 * 1024);
 /** 256 MiB of zeros. */
 const BOMB_SIZE = 256 * 1024 * 1024;
 
@@ -945,8 +953,6 @@ Deno.test("request undoes codings in flat memory, and --max-filesize counts what
     });
   }
 });
-
-const BUFFER = new Uint8Array(1024 * 1024);
 
 /** Undone by `compressed`; or the exit code. */
 // deno-fmt-ignore
