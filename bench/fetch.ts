@@ -97,8 +97,8 @@ function commands(
 /** Measures fetch.ts and its peers; nothing without nginx. */
 export async function benchFetch(bench: Bench): Promise<Section | undefined> {
   await find(bench, ["nginx", "openssl", "curl", "wget", "aria2c", "python3"]);
-  const { folder, quick, programs } = bench;
-  if (!programs.has("nginx") || !programs.has("openssl")) return;
+  const { folder, quick, missing } = bench;
+  if (missing.has("nginx") || missing.has("openssl")) return;
   const files: Files = { large: quick ? 16 : 256, small: 25 };
   const size = quick ? "64 MiB" : "1 GiB";
   await makeFiles(folder, files);
@@ -231,8 +231,8 @@ function targets(all: Map<Case, Results>, size: string): Target[] {
 
 /** Measures how long a page of 30 KB takes, most of it the start. */
 export async function benchStart(bench: Bench): Promise<Section | undefined> {
-  const { folder, quick, programs } = bench;
-  if (!programs.has("nginx")) return;
+  const { folder, quick, programs, missing } = bench;
+  if (missing.has("nginx") || missing.has("openssl")) return;
   await using nginx = await startNginx(bench);
   const url = `http://127.0.0.1:${nginx.http}/plain/page`;
   const file = `${folder}/out`;

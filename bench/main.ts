@@ -13,15 +13,15 @@ import { EXIT, parseOptions, report, TrioError } from "../mod.ts";
 import { draw } from "./chart.ts";
 import { benchClient } from "./client.ts";
 import { benchFetch, benchStart } from "./fetch.ts";
-import { type Bench, output, ROOT, type Section } from "./measure.ts";
+import { type Bench, output, ROOT, type Section, Server } from "./measure.ts";
 import { benchServer } from "./server.ts";
 import * as show from "./show.ts";
 
 const HELP = `Usage: deno task bench [OPTIONS]
 
-Measures fetch.ts, server.ts and client.ts beside curl, wget, aria2c,
-Node and Python in one interleaved run, and prints tables. A full run
-writes docs/benchmarks.md and its charts. It needs cc and, for fetch, nginx and
+Measures fetch.ts, server.ts and client.ts beside curl, wget, aria2c, Node
+and Python in one interleaved run, and prints tables. A full run writes
+docs/benchmarks.md and its charts. It needs cc and, for fetch, nginx and
 openssl; other programs are left out if they are not here, and named.
 Exit code 1: bytes were wrong, or a command failed.
 
@@ -62,10 +62,8 @@ async function main(args: string[]): Promise<number> {
     only.length ? only : Object.keys(PARTS),
     quick,
   );
-  const targets = show.targetTable(
-    sections.flatMap((section) => section.targets),
-  );
-  console.log(`\n${show.markdown(targets)}`);
+  const targets = sections.flatMap((section) => section.targets);
+  if (targets.length) console.log(`\n${show.markdown(show.targetTable(targets))}`);
   if (bench.missing.size) {
     console.log(`\nNot here: ${[...bench.missing].join(", ")}`);
   }
@@ -84,6 +82,13 @@ async function measureParts(parts: string[], quick: boolean) {
     missing: new Set(),
     failures: [],
   };
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => {
+      Server.endAll();
+      Deno.removeSync(folder, { recursive: true }); // it may be gigabytes of memory
+      Deno.exit(EXIT.interrupted);
+    });
+  }
   const sections: Section[] = [];
   try {
     for (const part of parts.flatMap((part) => PARTS[part]!)) {

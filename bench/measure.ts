@@ -146,7 +146,9 @@ export function available(
 
 /** Finds programs on this machine, and notes those that are missing. */
 export async function find(bench: Bench, names: string[]): Promise<void> {
-  const folders = [...(Deno.env.get("PATH") ?? "").split(":"), "/usr/sbin"];
+  // Deno may add a folder with a `node` of its own, which is no peer.
+  const folders = (Deno.env.get("PATH") ?? "").split(":").concat("/usr/sbin")
+    .filter((folder) => !folder.endsWith("/node_compat_bin"));
   for (const name of names) {
     const paths = folders.map((folder) => `${folder}/${name}`);
     const path = paths.find((path) => {
@@ -216,6 +218,7 @@ export async function measure(
 
 /** A server that runs beside the benchmark; disposing of it ends it. */
 export class Server implements AsyncDisposable {
+  static #running = new Set<Server>();
   #child: Deno.ChildProcess;
   #port: Promise<number>;
 
@@ -242,6 +245,12 @@ export class Server implements AsyncDisposable {
       .then(() => reject(new Error(`the server ended: ${said.trim()}`)));
     promise.catch(() => {}); // nobody may ask for the port
     this.#port = promise;
+    Server.#running.add(this);
+  }
+
+  /** Ends all that run, at once. */
+  static endAll() {
+    for (const server of Server.#running) server.#end();
   }
 
   /** Waits until it listens; gives the port. */
@@ -255,13 +264,18 @@ export class Server implements AsyncDisposable {
     return Number(status.match(/VmRSS:\s*(\d+)/)![1]) * 1024;
   }
 
-  /** Ends it and waits for its end. */
-  async [Symbol.asyncDispose]() {
+  #end() {
+    Server.#running.delete(this);
     try {
       this.#child.kill("SIGKILL");
     } catch {
       // it has ended
     }
+  }
+
+  /** Ends it and waits for its end. */
+  async [Symbol.asyncDispose]() {
+    this.#end();
     await this.#child.status;
   }
 }
