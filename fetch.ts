@@ -1453,7 +1453,8 @@ class Output {
     }
     const { clobber = true } = this.options;
     const createNew = !this.#found && (this.#partial || !clobber);
-    const options = { write: true, create: true, createNew };
+    const mode = this.#mode === undefined ? {} : { mode: this.#mode & 0o777 };
+    const options = { write: true, create: true, createNew, ...mode };
     this.#sink = this.#file = await this.#io(Deno.open(this.path, options));
     this.#created = createNew;
     if (offset > 0) await this.#hashFound();
