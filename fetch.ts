@@ -1278,7 +1278,7 @@ function decoded(raw: Source, codings: string[], guard: Guard): Source {
     readUntilEof(raw),
   );
   const iterator = chunks[Symbol.asyncIterator]();
-  let left: Uint8Array = new Uint8Array();
+  let left: Uint8Array<ArrayBuffer> = new Uint8Array();
   return {
     async read(p) {
       try {
@@ -1299,6 +1299,9 @@ function decoded(raw: Source, codings: string[], guard: Guard): Source {
       const n = Math.min(left.length, p.length);
       p.set(left.subarray(0, n));
       left = left.subarray(n);
+      // the decoder takes a new buffer when one is full: this one is freed now, not some time
+      const { buffer, byteOffset } = left;
+      if (left.length === 0 && byteOffset === buffer.byteLength) buffer.transfer(0);
       return n;
     },
   };
@@ -1998,7 +2001,7 @@ class ProgressLine implements Disposable {
 
   [Symbol.dispose]() {
     this.wipe();
-    clearInterval(this.#timer);
+    if (this.#timer) clearInterval(this.#timer); // else it would take 5 ms to load
   }
 }
 
@@ -2175,7 +2178,8 @@ async function one(
 
 /** The words of `deno run` that grant what was asked for, without secrets. */
 function grants(args: string[], given: Given, hosts: Set<string>, files: Set<string>): string[] {
-  const folders = new Set([...files].map((file) => file.replace(/[^/]*$/, "") || "."));
+  const names = files.size > 0 ? [...files] : [...given.output, ""];
+  const folders = new Set(names.map((name) => name.replace(/[^/]*$/, "") || "."));
   const secrets = [
     ...given.user,
     ...given.header.map((line) =>

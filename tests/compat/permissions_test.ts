@@ -150,7 +150,7 @@ Deno.test("permissions: fetch.ts --cacert needs to read that file", async () => 
   await using server = answerAll(PAGE);
   await using folder = await makeFolder("permissions");
   const file = `${folder.path}/ca.pem`;
-  await Deno.writeTextFile(file, "");
+  await Deno.writeTextFile(file, "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n");
   const get = (...permissions: string[]) =>
     runScript("fetch.ts", ["--output=-", "--cacert", file, `http://127.0.0.1:${server.port}/`], {
       permissions: ["--allow-net", ...permissions],
