@@ -489,7 +489,7 @@ Deno.test("server.ts --json logs one object a line, and no text", async () => {
 
 for (const quiet of ["--quiet", "-q"]) {
   Deno.test(`server.ts ${quiet} logs no connection`, async () => {
-    await using server = new ServerProcess([quiet, "--delay", "0", "--idle-timeout", "0.1"]);
+    await using server = new ServerProcess([quiet, "--delay", "0", "--idle-timeout", "0.5"]);
     using caller = await server.call();
     await caller.asks("Ada", "Hello, Ada!");
     await caller.hearsEnd();
@@ -589,13 +589,21 @@ Deno.test("server.ts --help fits a screen, and --version is a version", async ()
   );
 });
 
-testPeer("server.ts goes on when nobody reads its log", ["bash"], async () => {
-  await using server = new ServerProcess(["--delay", "0"], ["bash", (deno) => {
-    return ["-c", 'exec "$0" "$@" > >(head -n 1)', Deno.execPath(), ...deno];
-  }]);
-  for (let i = 0; i < 3; i++) {
-    using caller = await server.call();
-    await caller.asks("Ada", "Hello, Ada!");
-  }
-  assertEquals(server.stdout, "Waiting for connection...\n");
-});
+for (
+  const [what, stdout, log] of [
+    ["nobody reads its log", ">(head -n 1)", "Waiting for connection...\n"],
+    ["the disk of its log is full", "/dev/full", ""],
+  ] as const
+) {
+  testPeer(`server.ts goes on when ${what}`, ["bash"], async () => {
+    await using server = new ServerProcess(["--delay", "0"], ["bash", (deno) => {
+      return ["-c", `exec "$0" "$@" > ${stdout}`, Deno.execPath(), ...deno];
+    }]);
+    for (let i = 0; i < 3; i++) {
+      using caller = await server.call();
+      await caller.asks("Ada", "Hello, Ada!");
+    }
+    assertEquals((await server.stop("SIGINT")).code, 0);
+    assertEquals(server.stdout, log);
+  });
+}
