@@ -600,7 +600,7 @@ function withoutUser(url: URL): string {
  */
 export function parseUrl(text: string): URL {
   refuseControls("the URL", text);
-  const full = /^[a-z][a-z\d+.-]*:\//i.test(text) ? text : `http://${text}`;
+  const full = withScheme(text);
   const masked = full.replace(/\/.*@/s, "//***@");
   if (!URL.canParse(full)) throw new TrioError(EXIT.url, `malformed URL "${masked}"`);
   const url = new URL(full);
@@ -608,6 +608,10 @@ export function parseUrl(text: string): URL {
     throw new TrioError(EXIT.unexpected, `unsupported scheme in "${masked}" (only http and https)`);
   }
   return url;
+}
+
+function withScheme(text: string): string {
+  return /^[a-z][a-z\d+.-]*:\//i.test(text) ? text : `http://${text}`;
 }
 
 /** What could end a line of the request must not enter it (CWE-93). */
@@ -1395,8 +1399,7 @@ class Output {
   async look() {
     const name = this.#target, { clobber = true, resume } = this.options;
     if (name === "-") return;
-    const folder = name.replace(/[^/]*$/, "") || ".";
-    const read = await Deno.permissions.query({ name: "read", path: folder });
+    const read = await Deno.permissions.query({ name: "read", path: folderOf(name) });
     if (read.state !== "granted") {
       if (resume) await this.#measure();
       return;
@@ -1407,7 +1410,7 @@ class Output {
       info = await this.#find(Deno.lstat(this.#target));
     }
     if (info?.isDirectory) throw cannotWrite(name, "it is a folder");
-    if (info && !clobber) throw cannotWrite(name, "it is there already (--no-clobber)");
+    if (info && !clobber) throw isThere(name);
     // devices, pipes and links to nothing cannot be replaced: they are written to
     if (info && !info.isFile) return;
     this.#partial = true;
@@ -1513,9 +1516,7 @@ class Output {
     this.#file?.utimeSync(date, date);
     this.#close();
     if (this.#partial && this.#found !== "FILE") {
-      if (!clobber && await this.#find(Deno.lstat(this.#target))) {
-        throw cannotWrite(this.#target, "it is there already (--no-clobber)");
-      }
+      if (!clobber && await this.#find(Deno.lstat(this.#target))) throw isThere(this.#target);
       if (this.#mode !== undefined) await this.#io(Deno.chmod(this.path, this.#mode & 0o777));
       await this.#io(Deno.rename(this.path, this.#target));
     }
@@ -1568,6 +1569,14 @@ class Output {
 
 function cannotWrite(path: string, why: string, cause?: unknown): TrioError {
   return new TrioError(EXIT.write, `cannot write ${path}: ${why}`, { cause });
+}
+
+function isThere(path: string): TrioError {
+  return cannotWrite(path, "it is there already (--no-clobber)");
+}
+
+function folderOf(file: string): string {
+  return file.replace(/[^/]*$/, "") || ".";
 }
 
 async function writeStdout(bytes: Uint8Array): Promise<number> {
@@ -2179,7 +2188,7 @@ async function one(
 /** The words of `deno run` that grant what was asked for, without secrets. */
 function grants(args: string[], given: Given, hosts: Set<string>, files: Set<string>): string[] {
   const names = files.size > 0 ? [...files] : [...given.output, ""];
-  const folders = new Set(names.map((name) => name.replace(/[^/]*$/, "") || "."));
+  const folders = new Set(names.map(folderOf));
   const secrets = [
     ...given.user,
     ...given.header.map((line) =>
@@ -2191,7 +2200,7 @@ function grants(args: string[], given: Given, hosts: Set<string>, files: Set<str
   ].filter((secret) => secret !== undefined && secret !== "");
   const masked = (word: string) =>
     secrets.reduce<string>((text, secret) => text.replaceAll(secret!, "***"), word);
-  const asked = given._.map((url) => URL.parse(/^\w+:\/\//.test(url) ? url : `http://${url}`));
+  const asked = given._.map((url) => URL.parse(withScheme(url)));
   const first = asked.flatMap((url) => url ? [`${url.hostname}:${portOf(url)}`] : []);
   const granted = [
     ["net", hosts.size > 0 ? [...hosts] : first],
@@ -2206,12 +2215,16 @@ function grants(args: string[], given: Given, hosts: Set<string>, files: Set<str
   ];
 }
 
+function headText({ head }: HttpResponse): string {
+  return head.lines.map(shown).join("\n");
+}
+
 /** `--head`: the head is all there is. */
 async function printHead(url: URL, given: Given, options: DownloadOptions) {
   const onDialogue = given.verbose ? (line: string) => console.error(line) : undefined;
   using response = await request(url, { ...options, onDialogue });
   const known = { url: withoutUser(url), finalUrl: response.url };
-  if (!given.json) console.log(response.head.lines.map(shown).join("\n"));
+  if (!given.json) console.log(headText(response));
   if (given.timing) console.error(timingText(response.timing));
   if (response.status >= 400 && options.fail) throw statusError(response);
   if (given.json) printJson("", toJson(response, known));
@@ -2238,7 +2251,7 @@ async function save(url: URL, file: string, given: Given, options: DownloadOptio
       onHead(response) {
         if (silent || json) return;
         line?.wipe();
-        (file === "-" ? console.error : console.log)(response.head.lines.map(shown).join("\n"));
+        (file === "-" ? console.error : console.log)(headText(response));
       },
       onRetry(error, seconds) {
         if (!silent) say(printable(`fetch: ${error.message}; trying again in ${seconds} s`));
