@@ -730,7 +730,7 @@ function certificates(file: string): string {
 async function main(args: string[]): Promise<number> {
   const given = parse(args);
   if (given.help || given.version) {
-    await print(given.help ? HELP : VERSION);
+    await print(given.help ? HELP : `client.ts ${VERSION}`);
     return EXIT.ok;
   }
   const settings = settle(given);

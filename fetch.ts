@@ -602,8 +602,8 @@ export function parseUrl(text: string): URL {
   refuseControls("the URL", text);
   const full = withScheme(text);
   const masked = full.replace(/\/.*@/s, "//***@");
-  if (!URL.canParse(full)) throw new TrioError(EXIT.url, `malformed URL "${masked}"`);
-  const url = new URL(full);
+  const url = URL.parse(full);
+  if (!url) throw new TrioError(EXIT.url, `malformed URL "${masked}"`);
   if (!/^https?:$/.test(url.protocol)) {
     throw new TrioError(EXIT.unexpected, `unsupported scheme in "${masked}" (only http and https)`);
   }
@@ -945,10 +945,8 @@ function redirectTarget(from: URL, head: Head): URL | undefined {
     /[\x80-\xff]/g,
     (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
   );
-  if (!URL.canParse(text, from)) {
-    throw new TrioError(EXIT.url, `redirect to a malformed URL: ${shown(text)}`);
-  }
-  const to = new URL(text, from);
+  const to = URL.parse(text, from);
+  if (!to) throw new TrioError(EXIT.url, `redirect to a malformed URL: ${shown(text)}`);
   if (!/^https?:$/.test(to.protocol)) throw refused(`to ${shown(to.href)}`);
   if (!to.hash) to.hash = from.hash;
   return to;
@@ -1399,7 +1397,7 @@ class Output {
   async look() {
     const name = this.#target, { clobber = true, resume } = this.options;
     if (name === "-") return;
-    const read = await Deno.permissions.query({ name: "read", path: folderOf(name) });
+    const read = Deno.permissions.querySync({ name: "read", path: folderOf(name) });
     if (read.state !== "granted") {
       if (resume) await this.#measure();
       return;

@@ -34,6 +34,9 @@ const TUTORIAL = "tutorial's GET";
 /** The peer that does nothing, for what starting Deno costs. */
 const NOTHING = "deno run of nothing";
 
+/** The peer that loads what fetch.ts must, in 30 lines that check nothing. */
+const LEAST = "30 lines unchecked";
+
 /** The files that are served, and how many blocks they have. */
 type Files = Record<"large" | "small", number>;
 
@@ -61,6 +64,7 @@ function commands(
 ): Record<string, string[]> {
   const { folder } = bench;
   const ca = `${folder}/ca.pem`;
+  const { hostname, port, pathname } = new URL(url);
   // In /dev/shm, since no other permission opens files under /dev.
   const deno = ["deno", "run", "--no-prompt", "--allow-all"];
   const when = (condition: true | undefined, ...words: string[]) => condition ? words : [];
@@ -89,7 +93,9 @@ function commands(
     ],
     // The tutorial's GET knows no other framing.
     ...name === "content-length" && {
-      [TUTORIAL]: ["python3", `${ROOT}bench/peers/get.py`, url, file],
+      [TUTORIAL]: [
+        "python3", `${ROOT}tests/compat/tutorial_get.py`, hostname, port, file, pathname,
+      ],
     },
   });
 }
@@ -238,6 +244,10 @@ export async function benchStart(bench: Bench): Promise<Section | undefined> {
   const file = `${folder}/out`;
   const all: Record<string, string[]> = {
     ...commands(bench, { name: "content-length" }, url, file),
+    [LEAST]: [
+      ...[programs.get("deno")!, "run", "--no-prompt", "--allow-all"],
+      ...[`${ROOT}bench/peers/least.ts`, "-o", file, url],
+    ],
     [NOTHING]: [programs.get("deno")!, "run", `${ROOT}bench/peers/empty.ts`],
   };
   const results = await interleave(
@@ -251,7 +261,11 @@ export async function benchStart(bench: Bench): Promise<Section | undefined> {
   );
   return {
     title: "The start",
-    notes: ["A page of 30 KB from nginx, beside `deno run` of an empty script."],
+    notes: [
+      "A page of 30 KB from nginx, beside `deno run` of an empty script. `" + LEAST + "` is " +
+      "bench/peers/least.ts: 30 lines that load what fetch.ts must and check nothing, so it " +
+      "shows how much of the start is Deno's.",
+    ],
     tables: [{
       title: "A page of 30 KB",
       ...show.usedTable(results, NOTHING),

@@ -76,7 +76,7 @@ export async function benchServer(bench: Bench): Promise<Section> {
   const { quick } = bench;
   const load = await compile(bench, "load");
   const all = commands(bench, await compile(bench, "peers/greet"));
-  const seconds = quick ? 0.4 : 2, rounds = quick ? 1 : 5;
+  const seconds = quick ? 0.4 : 1, rounds = quick ? 1 : 15;
 
   const measureAll = async (kind: "greet" | "cycle", connections: number) => {
     await using servers = new AsyncDisposableStack();

@@ -401,7 +401,7 @@ Deno.test("client.ts --help fits a screen, and --version is a version", async ()
   assert(lines.length <= 24 && lines.every((line) => line.length <= 80), help.stdout);
   const version = await runScript("client.ts", ["--version"], { permissions: [] });
   assertEquals(version.code, 0);
-  assertMatch(version.stdout, /^\d+\.\d+\.\d+\n$/);
+  assertMatch(version.stdout, /^client\.ts \d+\.\d+\.\d+\n$/);
 });
 
 testPeer(
