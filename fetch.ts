@@ -1620,10 +1620,9 @@ export async function download(
   options: DownloadOptions = {},
 ): Promise<Download> {
   const target = parseUrl(String(url));
-  const { output: file = fileName(target), maxTime = Infinity, retry = 3 } = options;
+  const { output: file = fileName(target), maxTime = Infinity } = options;
   const { progress = { bytes: 0, resumed: 0 } } = options;
   const started = performance.now();
-  const seconds = () => (performance.now() - started) / 1000;
   using guard = new Guard(options.signal, started + maxTime * 1000);
   const { signal } = guard;
   const asked = { ...options, signal, maxTime: undefined };
@@ -1633,31 +1632,44 @@ export async function download(
   const { date: saved } = output;
   const ours = saved && saved.getTime() % 1000 === 0;
   const version: Version = ours ? { date: saved.toUTCString() } : { saved };
-  for (let attempts = 1, pause = 0;; attempts++) {
+  let attempts = 0;
+  try {
+    const response = await retrying(asked, started + maxTime * 1000, () => {
+      attempts++;
+      return attempt(target, asked, output, version, progress);
+    });
+    const sha256 = response.status === 304
+      ? await output.keep()
+      : await output.commit(lastModified(version));
+    const { size: bytes } = output, seconds = (performance.now() - started) / 1000;
+    return { response, file, bytes, sha256, attempts, seconds };
+  } catch (error) {
+    await output.keep();
+    if (error instanceof TrioError && output.size > 0 && file !== "-") {
+      const total = version.total === undefined ? "" : ` of ${version.total}`;
+      const final = error.code === EXIT.checksum || error.code === EXIT.size;
+      const advice = final ? "" : ", -C goes on";
+      error.message += ` (${output.path} has ${output.size}${total} bytes${advice})`;
+    }
+    throw error;
+  }
+}
+
+/** Tries again while what failed may pass, as often as allowed and not beyond `end`. */
+async function retrying<T>(
+  { retry = 3, onRetry, signal = new AbortController().signal }: DownloadOptions,
+  end: number,
+  attempt: () => Promise<T>,
+): Promise<T> {
+  for (let attempts = 1;; attempts++) {
     try {
-      if (pause > 0) await sleep(pause * 1000, signal);
-      const response = await attempt(target, asked, output, version, progress);
-      const sha256 = response.status === 304
-        ? await output.keep()
-        : await output.commit(lastModified(version));
-      const { size: bytes } = output;
-      return { response, file, bytes, sha256, attempts, seconds: seconds() };
+      return await attempt();
     } catch (error) {
-      if (error instanceof PassingError && attempts <= retry) {
-        pause = error.retryAfter ?? Math.min(2 ** (attempts - 1), MAX_BACKOFF_S);
-        if (seconds() + pause < maxTime && pause <= MAX_RETRY_AFTER_S) {
-          options.onRetry?.(error, pause);
-          continue;
-        }
-      }
-      await output.keep();
-      if (error instanceof TrioError && output.size > 0 && file !== "-") {
-        const total = version.total === undefined ? "" : ` of ${version.total}`;
-        const final = error.code === EXIT.checksum || error.code === EXIT.size;
-        const advice = final ? "" : ", -C goes on";
-        error.message += ` (${output.path} has ${output.size}${total} bytes${advice})`;
-      }
-      throw error;
+      if (!(error instanceof PassingError) || attempts > retry) throw error;
+      const pause = error.retryAfter ?? Math.min(2 ** (attempts - 1), MAX_BACKOFF_S);
+      if (performance.now() + pause * 1000 >= end || pause > MAX_RETRY_AFTER_S) throw error;
+      onRetry?.(error, pause);
+      if (pause > 0) await sleep(pause * 1000, signal);
     }
   }
 }
@@ -2219,13 +2231,25 @@ function headText({ head }: HttpResponse): string {
 
 /** `--head`: the head is all there is. */
 async function printHead(url: URL, given: Given, options: DownloadOptions) {
-  const onDialogue = given.verbose ? (line: string) => console.error(line) : undefined;
-  using response = await request(url, { ...options, onDialogue });
-  const known = { url: withoutUser(url), finalUrl: response.url };
-  if (!given.json) console.log(headText(response));
-  if (given.timing) console.error(timingText(response.timing));
-  if (response.status >= 400 && options.fail) throw statusError(response);
-  if (given.json) printJson("", toJson(response, known));
+  const say = (text: string) => console.error(text);
+  const onDialogue = given.verbose ? say : undefined;
+  const end = performance.now() + (options.maxTime ?? Infinity) * 1000;
+  await retrying({ ...options, onRetry: retryTold(given, say) }, end, async () => {
+    const maxTime = (end - performance.now()) / 1000;
+    using response = await request(url, { ...options, maxTime, onDialogue });
+    const known = { url: withoutUser(url), finalUrl: response.url };
+    if (!given.json) console.log(headText(response));
+    if (given.timing) console.error(timingText(response.timing));
+    if (response.status >= 400 && options.fail) throw statusError(response);
+    if (given.json) printJson("", toJson(response, known));
+  });
+}
+
+/** Says that something is tried again. */
+function retryTold({ silent }: Given, say: (text: string) => void): DownloadOptions["onRetry"] {
+  return silent
+    ? undefined
+    : (error, seconds) => say(printable(`fetch: ${error.message}; trying again in ${seconds} s`));
 }
 
 /** Downloads one URL and says so. */
@@ -2251,9 +2275,7 @@ async function save(url: URL, file: string, given: Given, options: DownloadOptio
         line?.wipe();
         (file === "-" ? console.error : console.log)(headText(response));
       },
-      onRetry(error, seconds) {
-        if (!silent) say(printable(`fetch: ${error.message}; trying again in ${seconds} s`));
-      },
+      onRetry: retryTold(given, say),
     });
   }
   const { response, bytes, sha256, attempts, seconds } = done;

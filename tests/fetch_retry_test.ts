@@ -177,6 +177,24 @@ Deno.test("fetch.ts --retry 0 tries once, and --silent says nothing of tries", a
   assertMatch(silent.stderr, /^fetch: .*\b503 Busy\b.*\n$/);
 });
 
+Deno.test("fetch.ts --head tries again, within --max-time", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((_, count) =>
+    count === 1 ? response("503 Busy", "", ["Retry-After: 0"]) : response("200 OK")
+  );
+  const args = ["-I", "--json", origin.url()];
+  const { code, stdout, stderr } = await fetch(folder, args);
+  assertEquals([code, origin.requests.length], [EXIT.ok, 2]);
+  assertEquals(JSON.parse(stdout).status, 200);
+  assertMatch(stderr, /^fetch: .*\b503 Busy\b.*; trying again in 0 s\n$/);
+  await using busy = new Origin((_, count) =>
+    count === 1 ? response("503 Busy", "", ["Retry-After: 0"]) : [HOLD]
+  );
+  const late = await fetch(folder, ["-I", "--max-time=0.5", busy.url()]);
+  assertEquals([late.code, busy.requests.length], [EXIT.timeout, 2]);
+  assertMatch(late.stderr, /--max-time\n$/);
+});
+
 Deno.test("fetch.ts waits as long as it is told, not a moment less", async () => {
   await using folder = new Folder();
   await using origin = new Origin(() => response("503 Busy", "", ["Retry-After: 3000"]));
