@@ -1622,8 +1622,8 @@ export async function download(
   const target = parseUrl(String(url));
   const { output: file = fileName(target), maxTime = Infinity } = options;
   const { progress = { bytes: 0, resumed: 0 } } = options;
-  const started = performance.now();
-  using guard = new Guard(options.signal, started + maxTime * 1000);
+  const started = performance.now(), end = started + maxTime * 1000;
+  using guard = new Guard(options.signal, end);
   const { signal } = guard;
   const asked = { ...options, signal, maxTime: undefined };
   const output = new Output(file, asked);
@@ -1634,7 +1634,7 @@ export async function download(
   const version: Version = ours ? { date: saved.toUTCString() } : { saved };
   let attempts = 0;
   try {
-    const response = await retrying(asked, started + maxTime * 1000, () => {
+    const response = await retrying(asked, end, () => {
       attempts++;
       return attempt(target, asked, output, version, progress);
     });

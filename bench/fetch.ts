@@ -37,6 +37,9 @@ const NOTHING = "deno run of nothing";
 /** The peer that loads what fetch.ts must, in 30 lines that check nothing. */
 const LEAST = "30 lines unchecked";
 
+/** Runs a script that may write into /dev/shm: no other permission opens files under /dev. */
+const DENO = ["deno", "run", "--no-prompt", "--allow-all"];
+
 /** The files that are served, and how many blocks they have. */
 type Files = Record<"large" | "small", number>;
 
@@ -65,13 +68,11 @@ function commands(
   const { folder } = bench;
   const ca = `${folder}/ca.pem`;
   const { hostname, port, pathname } = new URL(url);
-  // In /dev/shm, since no other permission opens files under /dev.
-  const deno = ["deno", "run", "--no-prompt", "--allow-all"];
   const when = (condition: true | undefined, ...words: string[]) => condition ? words : [];
   // deno-fmt-ignore
   return available(bench, {
     [OURS]: [
-      ...deno, `${ROOT}fetch.ts`, "-s", ...when(gzip, "--compressed"),
+      ...DENO, `${ROOT}fetch.ts`, "-s", ...when(gzip, "--compressed"),
       ...when(tls, "--cacert", ca), "-o", file, url,
     ],
     curl: [
@@ -88,7 +89,7 @@ function commands(
       "-d", folder, "-o", file.slice(folder.length + 1), url,
     ],
     "Deno's fetch()": [
-      ...deno, ...when(tls, "--cert", ca),
+      ...DENO, ...when(tls, "--cert", ca),
       `${ROOT}bench/peers/fetch.ts`, url, file,
     ],
     // The tutorial's GET knows no other framing.
@@ -237,18 +238,17 @@ function targets(all: Map<Case, Results>, size: string): Target[] {
 
 /** Measures how long a page of 30 KB takes, most of it the start. */
 export async function benchStart(bench: Bench): Promise<Section | undefined> {
-  const { folder, quick, programs, missing } = bench;
+  const { folder, quick, missing } = bench;
   if (missing.has("nginx") || missing.has("openssl")) return;
   await using nginx = await startNginx(bench);
   const url = `http://127.0.0.1:${nginx.http}/plain/page`;
   const file = `${folder}/out`;
   const all: Record<string, string[]> = {
     ...commands(bench, { name: "content-length" }, url, file),
-    [LEAST]: [
-      ...[programs.get("deno")!, "run", "--no-prompt", "--allow-all"],
-      ...[`${ROOT}bench/peers/least.ts`, "-o", file, url],
-    ],
-    [NOTHING]: [programs.get("deno")!, "run", `${ROOT}bench/peers/empty.ts`],
+    ...available(bench, {
+      [LEAST]: [...DENO, `${ROOT}bench/peers/least.ts`, "-o", file, url],
+      [NOTHING]: ["deno", "run", `${ROOT}bench/peers/empty.ts`],
+    }),
   };
   const results = await interleave(
     bench,
