@@ -108,81 +108,99 @@ function newBuffer(size: number): Uint8Array<ArrayBuffer> {
   return buffer;
 }
 
-/** `buffer` with room for another read behind `end`: a larger one if need be, a small one again. */
-function fitting(
-  buffer: Uint8Array<ArrayBuffer>,
-  end: number,
-  limit: number,
-): Uint8Array<ArrayBuffer> {
-  if (end === HELLO.length && buffer.length > 2 * READ_BYTES) return newBuffer(READ_BYTES);
-  if (end + READ_BYTES < buffer.length) return buffer;
-  // A message that is not too long, the CR of its newline, and a read.
-  const copy = newBuffer(Math.min(2 * buffer.length, limit + 1 + READ_BYTES));
-  copy.set(buffer.subarray(0, end));
-  return copy;
-}
-
-/** What {@linkcode greet} made of some messages. */
-export interface Greeting {
-  /** The replies, one behind the other. */
-  replies: Uint8Array<ArrayBuffer>;
-  /** How many messages they answer. */
-  messages: number;
-  /** Where in the buffer begins what was not used. */
-  rest: number;
-  /** Why no more messages are answered, if so. */
-  end?: "exit" | "too long" | undefined;
-}
-
 /**
- * Answers the messages in `buffer`, each of `limit` bytes at most. They lie between the `Hello, ` it
- * begins with and `end`, where it has room for one more byte; no newline is before `from`. A single
- * message becomes its reply where it lies.
+ * A conversation without its connection: what is read goes in, the replies come out.
  *
- * A newline (`\n` or `\r\n`) ends a message and its reply. When `cut`, so does the end of the bytes,
+ * A newline (`\n` or `\r\n`) ends a message and its reply. Unless `lines`, so does the end of a read,
  * also behind a `\r`: that is then the message's, and a `\n` in the next read is an empty line. To
  * wait for the `\n` would leave a message that does end in `\r` without its reply.
+ *
+ * Nothing is decoded. A read that is one message becomes its reply where it lies: `Hello, ` is before
+ * it in the buffer, and there is room for `!`.
  *
  * @example
  * ```ts
  * import { assertEquals } from "@std/assert";
  *
- * const buffer = new TextEncoder().encode("Hello, Ada\r\nGrace\nAl ");
- * const { replies, rest } = greet(buffer, 7, buffer.length - 1, false);
- * assertEquals(new TextDecoder().decode(replies), "Hello, Ada!\r\nHello, Grace!\n");
- * assertEquals(new TextDecoder().decode(buffer.subarray(rest)), "Al ");
+ * const conversation = new Conversation();
+ * const { written } = new TextEncoder().encodeInto("Ada\r\nGrace", conversation.space);
+ * const replies = conversation.hear(written);
+ * assertEquals(new TextDecoder().decode(replies), "Hello, Ada!\r\nHello, Grace!");
+ * assertEquals(conversation.messages, 2);
  * ```
  */
-export function greet(
-  buffer: Uint8Array<ArrayBuffer>,
-  from: number,
-  end: number,
-  cut: boolean,
-  limit: number = Infinity,
-): Greeting {
-  const replies = roomFor(buffer, from, end);
-  let rest = HELLO.length, at = 0, messages = 0, why: Greeting["end"];
-  while (rest < end && !why) {
-    const newline = find(LF, buffer, Math.max(rest, from), end), whole = newline < end;
-    const cr = newline > rest && buffer[newline - 1] === CR && (whole || !cut);
-    const stop = cr ? newline - 1 : newline;
-    if (stop - rest > limit) why = "too long";
-    if (why || (!whole && !cut)) break;
-    if (isExit(buffer, rest, stop)) why = "exit";
-    else {
-      if (replies !== buffer) {
-        replies.set(HELLO, at);
-        replies.set(buffer.subarray(rest, stop), at + HELLO.length);
-      }
-      at += HELLO.length + stop - rest;
-      replies[at++] = BANG;
-      if (cr) replies[at++] = CR;
-      if (whole) replies[at++] = LF;
-      messages++;
-    }
-    rest = whole ? newline + 1 : end;
+export class Conversation {
+  /** Where the next read goes. */
+  space: Uint8Array<ArrayBuffer>;
+  /** How many messages the last replies answer. */
+  messages = 0;
+  /** Bytes that are not answered: they wait for their newline, or `end` says why. */
+  rest = 0;
+  /** Why no more messages are answered, if so. */
+  end?: "exit" | "too long" | undefined;
+  #buffer = newBuffer(READ_BYTES);
+  #reply: Uint8Array<ArrayBuffer> = new Uint8Array();
+  #lines: boolean;
+  #limit: number;
+
+  /** If `lines`, only a newline or EOF ends a message, of `maxMessage` bytes at most. */
+  constructor(lines = DEFAULTS.lines, maxMessage = DEFAULTS.maxMessage) {
+    this.#lines = lines;
+    this.#limit = lines ? maxMessage : Infinity;
+    this.space = this.#buffer.subarray(HELLO.length, -1);
   }
-  return { replies: replies.subarray(0, at), messages, rest, end: why };
+
+  /**
+   * Takes the `n` bytes that were read into `space`, or null for EOF, and returns the replies. These
+   * are good until the next read.
+   */
+  hear(n: number | null): Uint8Array<ArrayBuffer> {
+    const buffer = this.#buffer, from = HELLO.length + this.rest, end = from + (n ?? 0);
+    const cut = n === null || !this.#lines;
+    const replies = roomFor(buffer, from, end);
+    let start = HELLO.length, at = 0, messages = 0;
+    while (start < end && !this.end) {
+      const newline = find(LF, buffer, Math.max(start, from), end), whole = newline < end;
+      const cr = newline > start && buffer[newline - 1] === CR && (whole || !cut);
+      const stop = cr ? newline - 1 : newline;
+      if (stop - start > this.#limit) this.end = "too long";
+      if (this.end || (!whole && !cut)) break;
+      if (isExit(buffer, start, stop)) this.end = "exit";
+      else {
+        if (replies !== buffer) {
+          replies.set(HELLO, at);
+          replies.set(buffer.subarray(start, stop), at + HELLO.length);
+        }
+        at += HELLO.length + stop - start;
+        replies[at++] = BANG;
+        if (cr) replies[at++] = CR;
+        if (whole) replies[at++] = LF;
+        messages++;
+      }
+      start = whole ? newline + 1 : end;
+    }
+    this.messages = messages;
+    if (this.rest || start < end) this.#keep(start, end);
+    if (replies !== buffer) return replies.subarray(0, at);
+    // An array takes longer than all else here: that of a reply serves the next one of its length.
+    if (this.#reply.length !== at || this.#reply.buffer !== buffer.buffer) {
+      this.#reply = buffer.subarray(0, at);
+    }
+    return this.#reply;
+  }
+
+  /** Keeps what is not answered, with space for another read behind it. */
+  #keep(start: number, end: number) {
+    const kept = this.#buffer.subarray(start, end), behind = HELLO.length + kept.length;
+    const full = behind === this.#buffer.length - 1;
+    const large = !kept.length && this.#buffer.length > 2 * READ_BYTES;
+    if (full || large) {
+      this.#buffer = newBuffer(Math.min(2 * kept.length, this.#limit) + READ_BYTES);
+    }
+    this.#buffer.set(kept, HELLO.length);
+    this.space = this.#buffer.subarray(behind, -1).subarray(0, READ_BYTES);
+    this.rest = kept.length;
+  }
 }
 
 /** Where the replies go: `buffer` itself if that holds one message, else a new array. */
@@ -350,30 +368,30 @@ export function serve(options: ServeOptions = {}): GreetingServer {
     try {
       conn.setNoDelay();
       await conn.write(WELCOME); // so few bytes always fit
-      // All that waits for the peer waits here: each function that waits is memory.
-      let buffer = newBuffer(READ_BYTES), end = HELLO.length, over = false;
-      let space = buffer.subarray(end, end + READ_BYTES);
-      while (!over && !stopping) {
+      const conversation = new Conversation(lines, maxMessage);
+      let n: number | null = 0;
+      // All that waits for the peer waits here: each function that waits is memory and time.
+      while (n !== null && !conversation.end && !stopping) {
         const turn = turns.turn();
         if (turn) await turn;
-        const n = await conn.read(space);
+        n = await conn.read(conversation.space);
         if (peers.size > RUNTIME_BUDGET) turns.count();
         peer.idle = 0;
-        const from = end, cut = n === null || !lines;
-        end += n ?? 0;
-        const greeting = greet(buffer, from, end, cut, lines ? maxMessage : Infinity);
-        if (greeting.messages) await reply(peer, greeting);
-        over = n === null || (greeting.end === "exit" && greeting.rest === end);
-        if (greeting.end === "too long") warn(peer, `sent a line of over ${maxMessage} bytes`);
-        if (greeting.end) break;
-        if (lines) { // what is not used stays, before the next read
-          buffer.copyWithin(HELLO.length, greeting.rest, end);
-          end -= greeting.rest - HELLO.length;
-          buffer = fitting(buffer, end, maxMessage);
-          space = buffer.subarray(end, end + READ_BYTES);
-        } else end = HELLO.length;
+        const replies = conversation.hear(n);
+        if (replies.length) {
+          peer.busy = true;
+          if (delay) await sleep(delay, peer);
+          for (let sent = 0; sent < replies.length;) {
+            peer.idle = 0;
+            sent += await conn.write(sent ? replies.subarray(sent) : replies);
+          }
+          peer.busy = false;
+          done.messages += conversation.messages;
+          done.bytes += replies.length;
+        }
       }
-      if (!over) await drain(peer);
+      if (conversation.end === "too long") warn(peer, `sent a line of over ${maxMessage} bytes`);
+      if (n !== null) await drain(peer);
     } catch {
       // the peer broke the connection, or close() ended it
     }
@@ -381,21 +399,6 @@ export function serve(options: ServeOptions = {}): GreetingServer {
     peers.delete(peer);
     onEvent({ event: "close", peer: format(conn.remoteAddr) });
     ended.resolve();
-  }
-
-  async function reply(peer: Peer, { replies, messages }: Greeting) {
-    peer.busy = true;
-    if (delay) {
-      peer.idle = -Infinity; // it is us who wait
-      await sleep(delay, peer);
-    }
-    for (let n = 0; n < replies.length;) {
-      peer.idle = 0;
-      n += await peer.conn.write(n ? replies.subarray(n) : replies);
-    }
-    peer.busy = false;
-    done.messages += messages;
-    done.bytes += replies.length;
   }
 
   function warn(peer: Peer, what: string) {
@@ -478,6 +481,7 @@ function listen(hostname: string, port: number, tcpBacklog: number): Deno.TcpLis
 
 /** Waits; close() ends the wait. */
 function sleep(milliseconds: number, peer: Peer): Promise<void> {
+  peer.idle = -Infinity; // it is us who wait
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, milliseconds);
     peer.wake = () => {

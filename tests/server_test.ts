@@ -6,27 +6,22 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { TrioError, VERSION } from "../mod.ts";
-import { greet, serve, type ServeOptions, type ServerEvent } from "../server.ts";
+import { Conversation, serve, type ServeOptions, type ServerEvent } from "../server.ts";
 import { IPV6, testPeer } from "./compat/peers.ts";
 import { Caller, ServerProcess, toBytes } from "./server_tools.ts";
 import { runScript } from "./testing.ts";
 
-const HELLO = toBytes("Hello, ");
-
-/** A buffer as greet() takes it, and where the message bytes in it end. */
-function buffer(bytes: Uint8Array): [Uint8Array<ArrayBuffer>, number] {
-  const all = new Uint8Array(HELLO.length + bytes.length + 1);
-  all.set(HELLO);
-  all.set(bytes, HELLO.length);
-  return [all, HELLO.length + bytes.length];
+/** Puts `bytes`, which must fit, where the next read goes, and returns the replies to them. */
+function hear(conversation: Conversation, bytes: Uint8Array): Uint8Array {
+  conversation.space.set(bytes);
+  return conversation.hear(bytes.length);
 }
 
-/** What greet() makes of `words`, with the rest as text. */
-function greeted(words: string, cut: boolean, limit?: number) {
-  const [all, end] = buffer(toBytes(words));
-  const decoder = new TextDecoder();
-  const { replies, messages, rest, end: why } = greet(all, HELLO.length, end, cut, limit);
-  return [decoder.decode(replies), messages, decoder.decode(all.subarray(rest, end)), why];
+/** The replies to one read, how many, the bytes that are not answered, and why no more are. */
+function greeted(words: string, lines = false, maxMessage?: number) {
+  const conversation = new Conversation(lines, maxMessage);
+  const replies = new TextDecoder().decode(hear(conversation, toBytes(words)));
+  return [replies, conversation.messages, conversation.rest, conversation.end];
 }
 
 /** A server in this process, quick to answer, that tells its events. */
@@ -48,81 +43,97 @@ async function refuses(port: number) {
   assert(error instanceof ConnectionRefused || error instanceof ConnectionReset, `${error}`);
 }
 
-Deno.test("greet ends a reply as its message ended", () => {
-  assertEquals(greeted("Ada", true), ["Hello, Ada!", 1, "", undefined]);
-  assertEquals(greeted("Ada\n", true), ["Hello, Ada!\n", 1, "", undefined]);
-  assertEquals(greeted("Ada\r\n", true), ["Hello, Ada!\r\n", 1, "", undefined]);
-  assertEquals(greeted("A\nB\r\n\nC", true), [
+Deno.test("a reply ends as its message ended", () => {
+  assertEquals(greeted("Ada"), ["Hello, Ada!", 1, 0, undefined]);
+  assertEquals(greeted("Ada\n"), ["Hello, Ada!\n", 1, 0, undefined]);
+  assertEquals(greeted("Ada\r\n"), ["Hello, Ada!\r\n", 1, 0, undefined]);
+  assertEquals(greeted("A\nB\r\n\nC"), [
     "Hello, A!\nHello, B!\r\nHello, !\nHello, C!",
     4,
-    "",
+    0,
     undefined,
   ]);
-  assertEquals(greeted("", true), ["", 0, "", undefined]);
+  assertEquals(greeted(""), ["", 0, 0, undefined]);
 });
 
-Deno.test("greet takes an empty line for the empty name", () => {
-  assertEquals(greeted("\n", true), ["Hello, !\n", 1, "", undefined]);
-  assertEquals(greeted("\r\n", false), ["Hello, !\r\n", 1, "", undefined]);
+Deno.test("an empty line is the empty name", () => {
+  assertEquals(greeted("\n"), ["Hello, !\n", 1, 0, undefined]);
+  assertEquals(greeted("\r\n", true), ["Hello, !\r\n", 1, 0, undefined]);
 });
 
-Deno.test("greet keeps a CR that no LF follows in the message", () => {
-  assertEquals(greeted("A\rB\n", true), ["Hello, A\rB!\n", 1, "", undefined]);
-  assertEquals(greeted("Ada\r", true), ["Hello, Ada\r!", 1, "", undefined]);
-  assertEquals(greeted("A\r\r\n", true), ["Hello, A\r!\r\n", 1, "", undefined]);
+Deno.test("a CR that no LF follows is the message's", () => {
+  assertEquals(greeted("A\rB\n"), ["Hello, A\rB!\n", 1, 0, undefined]);
+  assertEquals(greeted("Ada\r"), ["Hello, Ada\r!", 1, 0, undefined]);
+  assertEquals(greeted("A\r\r\n"), ["Hello, A\r!\r\n", 1, 0, undefined]);
 });
 
-Deno.test("greet leaves what no newline ends unless the bytes are cut there", () => {
-  assertEquals(greeted("Ada\nGra", false), ["Hello, Ada!\n", 1, "Gra", undefined]);
-  assertEquals(greeted("Gra", false), ["", 0, "Gra", undefined]);
-  assertEquals(greeted("Grace\r", false), ["", 0, "Grace\r", undefined]);
-  assertEquals(greeted("exit", false), ["", 0, "exit", undefined]);
+Deno.test("with lines, what no newline ends waits for more", () => {
+  assertEquals(greeted("Ada\nGra", true), ["Hello, Ada!\n", 1, 3, undefined]);
+  assertEquals(greeted("Gra", true), ["", 0, 3, undefined]);
+  assertEquals(greeted("Grace\r", true), ["", 0, 6, undefined]);
+  assertEquals(greeted("exit", true), ["", 0, 4, undefined]);
 });
 
-Deno.test("greet answers what comes before exit and nothing behind it", () => {
-  assertEquals(greeted("exit", true), ["", 0, "", "exit"]);
-  assertEquals(greeted("A\nexit\r\nB", true), ["Hello, A!\n", 1, "B", "exit"]);
+Deno.test("with lines, EOF ends a message, too", () => {
+  const conversation = new Conversation(true);
+  assertEquals(hear(conversation, toBytes("Grace\r")), new Uint8Array());
+  assertEquals(conversation.hear(null), toBytes("Hello, Grace\r!"));
+  assertEquals(hear(conversation, toBytes("exit")), new Uint8Array());
+  assertEquals(conversation.hear(null), new Uint8Array());
+  assertEquals(conversation.end, "exit");
+});
+
+Deno.test("what comes before exit is answered and nothing behind it", () => {
+  assertEquals(greeted("exit"), ["", 0, 0, "exit"]);
+  assertEquals(greeted("A\nexit\r\nB"), ["Hello, A!\n", 1, 1, "exit"]);
   for (const name of ["exit!", " exit", "EXIT", "exi", "exit\r"]) {
-    assertEquals(greeted(name, true), [`Hello, ${name}!`, 1, "", undefined]);
+    assertEquals(greeted(name), [`Hello, ${name}!`, 1, 0, undefined]);
   }
 });
 
-Deno.test("greet counts the bytes of a message without its newline", () => {
-  assertEquals(greeted("12345\r\n", false, 5), ["Hello, 12345!\r\n", 1, "", undefined]);
-  assertEquals(greeted("12345\r", false, 5), ["", 0, "12345\r", undefined]);
-  assertEquals(greeted("A\n123456", false, 5), ["Hello, A!\n", 1, "123456", "too long"]);
-  assertEquals(greeted("123456\r\nB\n", false, 5), ["", 0, "123456\r\nB\n", "too long"]);
-  assertEquals(greeted("小明\n", false, 5)[3], "too long"); // bytes, not characters
+Deno.test("the bytes of a message count without its newline", () => {
+  assertEquals(greeted("12345\r\n", true, 5), ["Hello, 12345!\r\n", 1, 0, undefined]);
+  assertEquals(greeted("12345\r", true, 5), ["", 0, 6, undefined]);
+  assertEquals(greeted("A\n123456", true, 5), ["Hello, A!\n", 1, 6, "too long"]);
+  assertEquals(greeted("123456\r\nB\n", true, 5), ["", 0, 10, "too long"]);
+  assertEquals(greeted("小明\n", true, 5)[3], "too long"); // bytes, not characters
+  assertEquals(greeted("123456", false, 5)[3], undefined);
 });
 
-Deno.test("greet returns the bytes of a message unchanged", () => {
+Deno.test("the bytes of a message come back unchanged", () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
     fc.pre(!bytes.includes(10) && new TextDecoder().decode(bytes) !== "exit" && bytes.length > 0);
-    const [all, end] = buffer(bytes);
-    const expected = Uint8Array.from([...HELLO, ...bytes, 33]);
-    assertEquals(greet(all, HELLO.length, end, true).replies, expected);
+    const expected = Uint8Array.from([...toBytes("Hello, "), ...bytes, 33]);
+    assertEquals(hear(new Conversation(), bytes), expected);
   }));
 });
 
-Deno.test("greet gives the same replies for any split when only newlines end messages", () => {
-  const lines = fc.array(fc.constantFrom("Ada", "小明", "", "a\rb", "exi", "x".repeat(40)));
+Deno.test("a reply is that of its own message, also in a smaller buffer than the last one", () => {
+  const conversation = new Conversation(true);
+  const long = "x".repeat(1024);
+  hear(conversation, toBytes(long));
+  assertEquals(hear(conversation, toBytes("\nAd")), toBytes(`Hello, ${long}!\n`));
+  assertEquals(hear(conversation, toBytes("a\n")), toBytes("Hello, Ada!\n"));
+  assertEquals(hear(conversation, toBytes("Eve\n")), toBytes("Hello, Eve!\n"));
+});
+
+Deno.test("with lines, any split has the same replies", () => {
+  const names = fc.constantFrom("Ada", "小明", "", "a\rb", "exi", "x".repeat(40), "y".repeat(5000));
   const ends = fc.infiniteStream(fc.constantFrom("\n", "\r\n"));
-  const pieces = fc.infiniteStream(fc.integer({ min: 1, max: 9 }));
-  fc.assert(fc.property(lines, ends, pieces, (names, newlines, sizes) => {
-    const ended = names.map((name) => [name, newlines.next().value!]);
-    const bytes = toBytes(ended.map((it) => it.join("")).join(""));
+  const sizes = fc.infiniteStream(fc.constantFrom(1, 2, 3, 5, 9, 700, 5000));
+  fc.assert(fc.property(fc.array(names), ends, sizes, (names, ends, sizes) => {
+    const lines = names.map((name) => [name, ends.next().value!]);
+    const bytes = toBytes(lines.map((it) => it.join("")).join(""));
+    const conversation = new Conversation(true);
     const replies: number[] = [];
-    let rest = new Uint8Array();
     for (let at = 0, size; at < bytes.length; at += size) {
-      size = sizes.next().value!;
-      const piece = bytes.subarray(at, at + size);
-      const [all, end] = buffer(Uint8Array.from([...rest, ...piece]));
-      const greeting = greet(all, HELLO.length + rest.length, end, false);
-      replies.push(...greeting.replies);
-      rest = all.slice(greeting.rest, end);
+      size = Math.min(sizes.next().value!, conversation.space.length, bytes.length - at);
+      assert(size > 0, "no space for a read");
+      replies.push(...hear(conversation, bytes.subarray(at, at + size)));
     }
-    assertEquals(rest.length, 0);
-    const expected = ended.map(([name, newline]) => `Hello, ${name}!${newline}`).join("");
+    assertEquals(conversation.rest, 0);
+    assert(conversation.space.buffer.byteLength < 2000, "holds on to the buffer of a long line");
+    const expected = lines.map(([name, newline]) => `Hello, ${name}!${newline}`).join("");
     assertEquals(new TextDecoder().decode(Uint8Array.from(replies)), expected);
   }));
 });
@@ -141,6 +152,14 @@ Deno.test("serve greets, answers, and closes after exit", async () => {
     { event: "accept", peer },
     { event: "close", peer },
   ]);
+});
+
+Deno.test("serve reads on after exit, or a reset might take its last replies", async () => {
+  await using server = quick();
+  using caller = await Caller.call(server.port);
+  await caller.asks("A\nexit", "Hello, A!\n");
+  await caller.hearsEnd();
+  for (let i = 0; i < 3; i++) await caller.says("more");
 });
 
 Deno.test("serve answers what it received before EOF", async () => {
