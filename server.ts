@@ -111,12 +111,12 @@ function newBuffer(size: number): Uint8Array<ArrayBuffer> {
 /**
  * A conversation without its connection: what is read goes in, the replies come out.
  *
- * A newline (`\n` or `\r\n`) ends a message and its reply. Unless `lines`, so does the end of a read,
- * also behind a `\r`: that is then the message's, and a `\n` in the next read is an empty line. To
- * wait for the `\n` would leave a message that does end in `\r` without its reply.
+ * A newline (`\n` or `\r\n`) ends a message and its reply. Unless `lines`, so does the end of a
+ * read, also behind a `\r`: that is then the message's, and a `\n` in the next read is an empty
+ * line. To wait for the `\n` would leave a message that does end in `\r` without its reply.
  *
- * Nothing is decoded. A read that is one message becomes its reply where it lies: `Hello, ` is before
- * it in the buffer, and there is room for `!`.
+ * Nothing is decoded. A read that is one message becomes its reply where it lies: `Hello, ` is
+ * before it in the buffer, and there is room for `!`.
  *
  * @example
  * ```ts
@@ -151,8 +151,8 @@ export class Conversation {
   }
 
   /**
-   * Takes the `n` bytes that were read into `space`, or null for EOF, and returns the replies. These
-   * are good until the next read.
+   * Takes the `n` bytes that were read into `space`, or null for EOF, and returns the replies.
+   * These are good until the next read.
    */
   hear(n: number | null): Uint8Array<ArrayBuffer> {
     const buffer = this.#buffer, from = HELLO.length + this.rest, end = from + (n ?? 0);
