@@ -91,6 +91,14 @@ Deno.test("what comes before exit is answered and nothing behind it", () => {
   }
 });
 
+Deno.test("nothing is answered after exit", () => {
+  const conversation = new Conversation();
+  assertEquals(hear(conversation, toBytes("exit")), new Uint8Array());
+  assertEquals(hear(conversation, toBytes("Ada")), new Uint8Array());
+  assertEquals(hear(conversation, toBytes("Ada\nBob\n")), new Uint8Array());
+  assertEquals(conversation.end, "exit");
+});
+
 Deno.test("the bytes of a message count without its newline", () => {
   assertEquals(greeted("12345\r\n", true, 5), ["Hello, 12345!\r\n", 1, 0, undefined]);
   assertEquals(greeted("12345\r", true, 5), ["", 0, 6, undefined]);
