@@ -1632,12 +1632,12 @@ export async function download(
   const { date: saved } = output;
   const ours = saved && saved.getTime() % 1000 === 0;
   const version: Version = ours ? { date: saved.toUTCString() } : { saved };
-  let attempts = 0;
   try {
-    const response = await retrying(asked, end, () => {
-      attempts++;
-      return attempt(target, asked, output, version, progress);
-    });
+    const { result: response, attempts } = await retrying(
+      asked,
+      end,
+      () => attempt(target, asked, output, version, progress),
+    );
     const sha256 = response.status === 304
       ? await output.keep()
       : await output.commit(lastModified(version));
@@ -1660,10 +1660,10 @@ async function retrying<T>(
   { retry = 3, onRetry, signal = new AbortController().signal }: DownloadOptions,
   end: number,
   attempt: () => Promise<T>,
-): Promise<T> {
+): Promise<{ result: T; attempts: number }> {
   for (let attempts = 1;; attempts++) {
     try {
-      return await attempt();
+      return { result: await attempt(), attempts };
     } catch (error) {
       if (!(error instanceof PassingError) || attempts > retry) throw error;
       const pause = error.retryAfter ?? Math.min(2 ** (attempts - 1), MAX_BACKOFF_S);
