@@ -130,12 +130,10 @@ function newBuffer(size: number): Uint8Array<ArrayBuffer> {
  * ```
  */
 export class Conversation {
-  /** Where the next read goes. */
+  /** Where the next read goes: behind `Hello, ` and what is not answered. */
   space: Uint8Array<ArrayBuffer>;
   /** How many messages the last replies answer. */
   messages = 0;
-  /** Bytes that are not answered: they wait for their newline, or `end` says why. */
-  rest = 0;
   /** Why no more messages are answered, if so. */
   end?: "exit" | "too long" | undefined;
   #buffer = newBuffer(READ_BYTES);
@@ -155,10 +153,11 @@ export class Conversation {
    * These are good until the next read.
    */
   hear(n: number | null): Uint8Array<ArrayBuffer> {
-    const buffer = this.#buffer, from = HELLO.length + this.rest, end = from + (n ?? 0);
+    const buffer = this.#buffer, from = this.space.byteOffset, end = from + (n ?? 0);
     const cut = n === null || !this.#lines;
     const replies = roomFor(buffer, from, end);
-    let start = HELLO.length, at = 0, messages = 0;
+    let start = HELLO.length, at = 0;
+    this.messages = 0;
     while (start < end && !this.end) {
       const newline = find(LF, buffer, Math.max(start, from), end), whole = newline < end;
       const cr = newline > start && buffer[newline - 1] === CR && (whole || !cut);
@@ -175,12 +174,11 @@ export class Conversation {
         replies[at++] = BANG;
         if (cr) replies[at++] = CR;
         if (whole) replies[at++] = LF;
-        messages++;
+        this.messages++;
       }
       start = whole ? newline + 1 : end;
     }
-    this.messages = messages;
-    if (this.rest || start < end) this.#keep(start, end);
+    if (from > HELLO.length || start < end) this.#keep(start, end);
     if (replies !== buffer) return replies.subarray(0, at);
     // An array takes longer than all else here: that of a reply serves the next one of its length.
     if (this.#reply.length !== at || this.#reply.buffer !== buffer.buffer) {
@@ -199,7 +197,6 @@ export class Conversation {
     }
     this.#buffer.set(kept, HELLO.length);
     this.space = this.#buffer.subarray(behind, -1).subarray(0, READ_BYTES);
-    this.rest = kept.length;
   }
 }
 
