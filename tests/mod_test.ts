@@ -10,7 +10,7 @@ import {
   TrioError,
   VERSION,
   writeAll,
-} from "../mod.ts";
+} from "../mod_old.ts";
 import { ROOT, run } from "./testing.ts";
 
 /** A source that gives `pieces`, one a read, as a socket might. */
