@@ -41,7 +41,7 @@ const ASCTIME = new RegExp(
  *
  * @example
  * ```ts
- * import { assertEquals } from "@std/assert";
+ * import { assertEquals } from "jsr:@std/assert@^1.0.0";
  *
  * const now = new Date("2026-01-01T00:00:00Z");
  * const date = parseHttpDate("Sunday, 06-Nov-94 08:49:37 GMT", now);
@@ -79,7 +79,7 @@ export function parseHttpDate(text: string, now: Date): Date | undefined {
  *
  * @example
  * ```ts
- * import { assertEquals } from "@std/assert";
+ * import { assertEquals } from "jsr:@std/assert@^1.0.0";
  *
  * const now = new Date("1994-11-06T08:49:30Z");
  * assertEquals(retryAfter("120", now), 120);
