@@ -31,6 +31,14 @@ const LINE = /^(?<escaped>\\?)(?<hex>[\da-f]+)(?:(?: [ *](?! )|[ \t]+)(?<name>.+
 /** `SHA256 (name) = HEX` of BSD and `--tag`, `SHA2-256(name)= HEX` of openssl. */
 const TAGGED = /^(?<escaped>\\?)SHA(?:2-)?(?:256|512) ?\((?<name>.+)\) ?= ?(?<hex>[\da-f]+)$/i;
 
+/** `a\\b\n` as `sha256sum` writes it → the name that it stands for. */
+function unescape(name: string): string {
+  return name.replace(
+    /\\([\\nr])/g,
+    (_, letter) => ({ n: "\n", r: "\r" })[letter as string] ?? "\\",
+  );
+}
+
 /**
  * Reads a list; as `sha256sum --check` does, it passes over all lines that are none of these:
  *
@@ -65,12 +73,27 @@ export function parseChecksums(text: string): ListedChecksum[] {
   throw new TrioError(EXIT.checksum, "no SHA-256 and no SHA-512 sum is in the list");
 }
 
-/** `a\\b\n` as `sha256sum` writes it → the name that it stands for. */
-function unescape(name: string): string {
-  return name.replace(
-    /\\([\\nr])/g,
-    (_, letter) => ({ n: "\n", r: "\r" })[letter as string] ?? "\\",
-  );
+function withoutName({ algorithm, hex }: ListedChecksum): Checksum {
+  return { algorithm, hex };
+}
+
+/** The segments of a path, of Windows too: `./a\b` → `a`, `b`. */
+function segments(path: string): string[] {
+  return path.split(/[/\\]/).filter((segment) => segment !== "" && segment !== ".");
+}
+
+/** How well a path of the list fits: 0 is not at all. */
+function rank(listed: string[], asked: string[]): number {
+  let same = 0;
+  while (same < listed.length && listed.at(-1 - same) === asked.at(-1 - same)) same++;
+  return same === 0 ? 0 : 2 * same + (same === listed.length ? 1 : 0);
+}
+
+/** Says which files a list has, at most three of them by name. */
+function contents(list: readonly ListedChecksum[]): string {
+  const names = [...new Set(list.map(({ name }) => printable(name ?? "one without name")))];
+  const more = names.length > 3 ? ` and ${names.length - 3} more` : "";
+  return `it has ${names.slice(0, 3).map((name) => name.slice(-80)).join(", ")}${more}`;
 }
 
 /**
@@ -100,9 +123,13 @@ export function checksumFor(list: readonly ListedChecksum[], path: string): Chec
   const [only] = list;
   if (list.length === 1 && only!.name === undefined) return withoutName(only!);
   const asked = segments(path);
-  const ranked = list.map((line) => ({ line, rank: rank(segments(line.name ?? ""), asked) }));
-  const best = Math.max(...ranked.map(({ rank }) => rank));
-  const found = ranked.filter(({ rank }) => rank > 0 && rank === best).map(({ line }) => line);
+  let best = 0, found: ListedChecksum[] = [];
+  for (const line of list) {
+    const fit = rank(segments(line.name ?? ""), asked);
+    if (fit > best) found = [];
+    best = Math.max(best, fit);
+    if (fit > 0 && fit === best) found.push(line);
+  }
   const name = printable(asked.at(-1) ?? path);
   const [first] = found;
   if (!first) {
@@ -114,29 +141,6 @@ export function checksumFor(list: readonly ListedChecksum[], path: string): Chec
     }
   }
   return withoutName(found.find(({ algorithm }) => algorithm === "SHA-512") ?? first);
-}
-
-function withoutName({ algorithm, hex }: ListedChecksum): Checksum {
-  return { algorithm, hex };
-}
-
-/** The segments of a path, of Windows too: `./a\b` → `a`, `b`. */
-function segments(path: string): string[] {
-  return path.split(/[/\\]/).filter((segment) => segment !== "" && segment !== ".");
-}
-
-/** How well a path of the list fits: 0 is not at all. */
-function rank(listed: string[], asked: string[]): number {
-  let same = 0;
-  while (same < listed.length && listed.at(-1 - same) === asked.at(-1 - same)) same++;
-  return same === 0 ? 0 : 2 * same + (same === listed.length ? 1 : 0);
-}
-
-/** Says which files a list has, at most three of them by name. */
-function contents(list: readonly ListedChecksum[]): string {
-  const names = [...new Set(list.map(({ name }) => printable(name ?? "one without name")))];
-  const more = names.length > 3 ? ` and ${names.length - 3} more` : "";
-  return `it has ${names.slice(0, 3).map((name) => name.slice(-80)).join(", ")}${more}`;
 }
 
 /**

@@ -32,58 +32,6 @@ const IPV4 = 1, NAME = 3, IPV6 = 4;
 const NOTHING = new Uint8Array();
 const encoder = new TextEncoder();
 
-/** What a reply's code says (RFC 1928 section 6). */
-const REPLIES: Record<number, string | undefined> = {
-  1: "it failed",
-  2: "its rules do not allow it",
-  3: "the network is unreachable",
-  4: "the host is unreachable, or its name is not resolved",
-  5: "connection refused",
-  6: "no answer in time",
-  7: "it makes no connections for others",
-  8: "it takes no ",
-};
-
-/**
- * Asks a proxy to connect to `target`: yields what to write and how many bytes to read, takes
- * these, and returns once they are connected. A name is resolved by the proxy; for `socks5://`
- * resolve it first and give the address.
- *
- * ```ts ignore
- * const dialogue = socks5(target, user);
- * for (let step = dialogue.next(); !step.done;) {
- *   await writeAll(conn, step.value.send);
- *   step = dialogue.next(await readExactly(conn, step.value.read));
- * }
- * ```
- *
- * @example
- * ```ts
- * import { assertEquals } from "jsr:@std/assert@^1.0.0";
- *
- * const dialogue = socks5({ hostname: "127.0.0.1", port: 80 });
- * const none = new Uint8Array();
- * assertEquals(dialogue.next().value, { send: Uint8Array.of(5, 1, 0), read: 2 });
- * assertEquals(dialogue.next(Uint8Array.of(5, 0)).value, {
- *   send: Uint8Array.of(5, 1, 0, 1, 127, 0, 0, 1, 0, 80),
- *   read: 2,
- * });
- * assertEquals(dialogue.next(Uint8Array.of(5, 0)).value, { send: none, read: 2 });
- * assertEquals(dialogue.next(Uint8Array.of(0, 1)).value, { send: none, read: 6 });
- * assertEquals(dialogue.next(new Uint8Array(6)).done, true);
- * ```
- *
- * @throws {TrioError} at once 3 if the name of the target is longer than 255 bytes, 2 if that of
- * the user or the password is, or there is no name; later 7 if the proxy does not connect.
- */
-export function socks5(
-  target: Address,
-  user?: SocksUser,
-): Generator<SocksStep, void, Uint8Array> {
-  const login = user && loginMessage(user);
-  return dialogue(target, connectMessage(target), login);
-}
-
 /** VER, ULEN, UNAME, PLEN, PASSWD (RFC 1929 section 2). */
 function loginMessage({ name, password }: SocksUser): Uint8Array<ArrayBuffer> {
   const [user, secret] = [encoder.encode(name), encoder.encode(password)];
@@ -93,10 +41,13 @@ function loginMessage({ name, password }: SocksUser): Uint8Array<ArrayBuffer> {
   return Uint8Array.of(AUTHENTICATION_VERSION, user.length, ...user, secret.length, ...secret);
 }
 
-/** VER, CMD, RSV, ATYP, DST.ADDR, DST.PORT (RFC 1928 section 4). */
-function connectMessage({ hostname, port }: Address): Uint8Array<ArrayBuffer> {
-  const address = addressBytes(unbracketed(hostname));
-  return Uint8Array.of(VERSION, CONNECT, 0, ...address, port >> 8, port & 0xff);
+/** `2001:db8::1` → its 16 bytes. */
+function ipv6Bytes(address: string): number[] {
+  const groups = (text = "") =>
+    text === "" ? [] : text.split(":").map((group) => parseInt(group, 16));
+  const [head, tail] = address.split("::").map(groups) as [number[], number[]?];
+  const zeros = new Array(8 - head.length - (tail?.length ?? 0)).fill(0);
+  return [...head, ...zeros, ...tail ?? []].flatMap((group) => [group >> 8, group & 0xff]);
 }
 
 /** A host as ATYP and DST.ADDR (RFC 1928 section 5). */
@@ -113,13 +64,38 @@ function addressBytes(host: string): number[] {
   throw new TrioError(EXIT.url, `a host name of ${name.length} bytes (SOCKS5 takes 255)`);
 }
 
-/** `2001:db8::1` → its 16 bytes. */
-function ipv6Bytes(address: string): number[] {
-  const groups = (text = "") =>
-    text === "" ? [] : text.split(":").map((group) => parseInt(group, 16));
-  const [head, tail] = address.split("::").map(groups) as [number[], number[]?];
-  const zeros = new Array(8 - head.length - (tail?.length ?? 0)).fill(0);
-  return [...head, ...zeros, ...tail ?? []].flatMap((group) => [group >> 8, group & 0xff]);
+/** VER, CMD, RSV, ATYP, DST.ADDR, DST.PORT (RFC 1928 section 4). */
+function connectMessage({ hostname, port }: Address): Uint8Array<ArrayBuffer> {
+  const address = addressBytes(unbracketed(hostname));
+  return Uint8Array.of(VERSION, CONNECT, 0, ...address, port >> 8, port & 0xff);
+}
+
+/** Says what a first byte other than 5 tells of the proxy. */
+function notSocks(version: number): string {
+  const letter = "H".charCodeAt(0); // of HTTP/1.1 400 Bad Request
+  return version === letter ? "it is an HTTP proxy" : "it does not speak SOCKS5";
+}
+
+/** What a reply's code says (RFC 1928 section 6). */
+const REPLIES: Record<number, string | undefined> = {
+  1: "it failed",
+  2: "its rules do not allow it",
+  3: "the network is unreachable",
+  4: "the host is unreachable, or its name is not resolved",
+  5: "connection refused",
+  6: "no answer in time",
+  7: "it makes no connections for others",
+};
+
+/** Says what a reply's code means, after a request with an address of this type. */
+function refusal(code: number, type: number): string {
+  let meaning = REPLIES[code] ?? "it does not say why";
+  if (code === 1 && type === NAME) meaning = "it failed, perhaps to resolve the name";
+  if (code === 8) {
+    const kind = type === NAME ? "names, only addresses" : `IPv${type === IPV4 ? 4 : 6} addresses`;
+    meaning = `it takes no ${kind}`;
+  }
+  return `${meaning} (code ${code})`;
 }
 
 function* dialogue(
@@ -161,18 +137,42 @@ function* dialogue(
   yield { send: NOTHING, read: length + 2 };
 }
 
-/** Says what a first byte other than 5 tells of the proxy. */
-function notSocks(version: number): string {
-  const letter = "H".charCodeAt(0); // of HTTP/1.1 400 Bad Request
-  return version === letter ? "it is an HTTP proxy" : "it does not speak SOCKS5";
-}
-
-/** Says what a reply's code means, after a request with an address of this type. */
-function refusal(code: number, type: number): string {
-  let meaning = REPLIES[code] ?? "it does not say why";
-  if (code === 1 && type === NAME) meaning += ", perhaps to resolve the name";
-  if (code === 8) {
-    meaning += type === NAME ? "names, only addresses" : `IPv${type === IPV4 ? 4 : 6} addresses`;
-  }
-  return `${meaning} (code ${code})`;
+/**
+ * Asks a proxy to connect to `target`: yields what to write and how many bytes to read, takes
+ * these, and returns once they are connected. A name is resolved by the proxy; for `socks5://`
+ * resolve it first and give the address.
+ *
+ * ```ts ignore
+ * const dialogue = socks5(target, user);
+ * for (let step = dialogue.next(); !step.done;) {
+ *   await writeAll(conn, step.value.send);
+ *   step = dialogue.next(await readExactly(conn, step.value.read));
+ * }
+ * ```
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "jsr:@std/assert@^1.0.0";
+ *
+ * const dialogue = socks5({ hostname: "127.0.0.1", port: 80 });
+ * const none = new Uint8Array();
+ * assertEquals(dialogue.next().value, { send: Uint8Array.of(5, 1, 0), read: 2 });
+ * assertEquals(dialogue.next(Uint8Array.of(5, 0)).value, {
+ *   send: Uint8Array.of(5, 1, 0, 1, 127, 0, 0, 1, 0, 80),
+ *   read: 2,
+ * });
+ * assertEquals(dialogue.next(Uint8Array.of(5, 0)).value, { send: none, read: 2 });
+ * assertEquals(dialogue.next(Uint8Array.of(0, 1)).value, { send: none, read: 6 });
+ * assertEquals(dialogue.next(new Uint8Array(6)).done, true);
+ * ```
+ *
+ * @throws {TrioError} at once 3 if the name of the target is longer than 255 bytes, 2 if that of
+ * the user or the password is, or there is no name; later 7 if the proxy does not connect.
+ */
+export function socks5(
+  target: Address,
+  user?: SocksUser,
+): Generator<SocksStep, void, Uint8Array> {
+  const login = user && loginMessage(user);
+  return dialogue(target, connectMessage(target), login);
 }
