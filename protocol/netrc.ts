@@ -1,5 +1,6 @@
 /**
- * Credentials by host in the form of a netrc file, as curl and ftp read it.
+ * Credentials by host in the form of a netrc file, as curl reads it. But a password may begin with
+ * `#`, the default entry may stand before others, and what curl passes over is an error.
  *
  * @module
  */
