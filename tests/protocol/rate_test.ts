@@ -25,7 +25,7 @@ function taken(
 
 const rates = fc.integer({ min: 10, max: 100_000_000 });
 
-Deno.test("RateLimit lets no time have more than its bytes and those of a tenth of a second", () => {
+Deno.test("RateLimit lets no time have more than its bytes and a burst", () => {
   fc.assert(
     fc.property(rates, fc.integer({ min: 1, max: 16 }), (rate, connections) => {
       const limit = new RateLimit(rate);
@@ -66,7 +66,7 @@ Deno.test("RateLimit makes a small file wait for what came before it", () => {
   assertEquals(waits, [200, 500, 800, 1100, 1400]);
 });
 
-Deno.test("RateLimit asks for reads that are small enough to be even, and never for nothing", () => {
+Deno.test("RateLimit asks for reads that are small enough to be even", () => {
   assertEquals(new RateLimit(1000).most, 100);
   assertEquals(new RateLimit(1).most, 1);
   assertEquals(new RateLimit(0.5).most, 1);
