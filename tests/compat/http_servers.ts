@@ -5,9 +5,9 @@
  *
  * @module
  */
-import type { Chain } from "./certificates.ts";
+import type { Chain } from "../support/certificates.ts";
+import { type Launch, type Peer, startPeer } from "../support/peers.ts";
 import type { HttpServer, TlsServer } from "./matrix.ts";
-import { type Launch, type Peer, startPeer } from "./peers.ts";
 import { HERE } from "./site.ts";
 
 /** A version of TLS. */

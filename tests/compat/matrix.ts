@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Program } from "./peers.ts";
+import type { Program } from "../support/peers.ts";
 
 /** A peer and what is exercised with it. */
 export interface Row<Peer extends string, Exercise extends string> {

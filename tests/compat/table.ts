@@ -7,9 +7,9 @@
  *
  * @module
  */
-import { ROOT, run } from "../testing.ts";
+import { PACKAGES } from "../support/peers.ts";
+import { ROOT, run } from "../support/process.ts";
 import { type Row, SECTIONS } from "./matrix.ts";
-import { PACKAGES } from "./peers.ts";
 
 /** The file that has the tables. */
 export const FILE = `${ROOT}docs/compatibility.md`;

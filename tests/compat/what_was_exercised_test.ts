@@ -5,8 +5,8 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
+import { find, PACKAGES } from "../support/peers.ts";
 import { SECTIONS } from "./matrix.ts";
-import { find, PACKAGES } from "./peers.ts";
 import { compatibility, FILE } from "./table.ts";
 
 Deno.test("docs/compatibility.md says what the suite exercises", async () => {
