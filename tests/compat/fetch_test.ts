@@ -6,7 +6,7 @@
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Folder } from "../support/folder.ts";
-import { IPV6, type Peer, testPeer } from "../support/peers.ts";
+import { IPV6, type Peer, stepPeer, testPeer } from "../support/peers.ts";
 import { assertFile, boundedFetch, curl, download, type Report } from "./download.ts";
 import { serveSite } from "./http_servers.ts";
 import { HTTP, type HttpExercise, type HttpServer } from "./matrix.ts";
@@ -183,19 +183,25 @@ const EXERCISES: Record<HttpExercise, (scene: Scene) => Promise<unknown>> = {
   },
 };
 
-for (const { peer: server, needs, exercised } of HTTP) {
+let site: Site;
+Deno.test.beforeAll(async () => {
+  site = await makeSite();
+});
+Deno.test.afterAll(async () => {
+  await site[Symbol.asyncDispose]();
+});
+
+for (const { peer: server, needs, exercised, alsoNeeds = {} } of HTTP) {
   testPeer(`fetch.ts gets from ${server} what curl gets`, [...needs, "curl"], async (t) => {
-    await using stack = new AsyncDisposableStack();
-    const folder = stack.use(new Folder("fetch"));
-    const site = stack.use(await makeSite());
-    const peer = stack.use(await serveSite(server, { site: site.folder }));
+    await using folder = new Folder("fetch");
+    await using peer = await serveSite(server, { site: site.folder });
     for (const name of exercised) {
-      await t.step({
-        name,
-        ignore: name === "IPv6" && !IPV6,
-        async fn() {
-          await EXERCISES[name]({ server, site, peer, folder });
-        },
+      if (name === "IPv6" && !IPV6) {
+        await t.step({ name, ignore: true, fn() {} });
+        continue;
+      }
+      await stepPeer(t, name, alsoNeeds[name] ?? [], async () => {
+        await EXERCISES[name]({ server, site, peer, folder });
       });
     }
   });

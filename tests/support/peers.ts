@@ -8,62 +8,110 @@ import { Folder } from "./folder.ts";
 import { Running } from "./process.ts";
 import { closedPort } from "./servers.ts";
 
-/** The Debian package of each program. */
+/**
+ * The Debian package of each program, or of each file by its path, that tests,
+ * benchmarks and examples need. There is no other list: `.ci/run` installs what
+ * is missing of it, and docs/compatibility.md shows it.
+ */
 export const PACKAGES = {
   apache2: "apache2",
+  aria2c: "aria2",
   bash: "bash",
+  brotli: "brotli",
   busybox: "busybox",
   caddy: "caddy",
   curl: "curl",
+  danted: "dante-server",
+  gcc: "gcc",
+  haproxy: "haproxy",
   lighttpd: "lighttpd",
+  "/usr/lib/lighttpd/mod_deflate.so": "lighttpd-mod-deflate",
+  microsocks: "microsocks",
   "nc.openbsd": "netcat-openbsd",
   "nc.traditional": "netcat-traditional",
   ncat: "ncat",
   nginx: "nginx",
+  "/usr/lib/nginx/modules/ngx_stream_module.so": "libnginx-mod-stream",
   node: "nodejs",
   openssl: "openssl",
   python3: "python3",
+  "redis-server": "redis-server",
   setsid: "util-linux",
   socat: "socat",
+  ss: "iproute2",
+  sshd: "openssh-server",
+  strace: "strace",
+  "systemd-analyze": "systemd",
+  tcpdump: "tcpdump",
   telnet: "inetutils-telnet",
   tinyproxy: "tinyproxy",
+  tmux: "tmux",
+  zstd: "zstd",
 } as const;
 
-/** A program that the suite runs. */
+/** A program, or a file of one, that the suite needs. */
 export type Program = keyof typeof PACKAGES;
 
 /** The path of a program; servers are often not in a normal user's PATH. */
 export function find(program: string): string | undefined {
-  const folders = `${Deno.env.get("PATH")}:/usr/local/sbin:/usr/sbin`;
-  return folders.split(":").map((folder) => `${folder}/${program}`)
-    .find((path) => {
-      try {
-        return Deno.statSync(path).isFile;
-      } catch {
-        return false;
-      }
-    });
+  const folders = `${Deno.env.get("PATH")}:/usr/local/sbin:/usr/sbin:/sbin`.split(":");
+  const paths = program.startsWith("/")
+    ? [program]
+    : folders.map((folder) => `${folder}/${program}`);
+  return paths.find((path) => {
+    try {
+      return Deno.statSync(path).isFile;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** The packages of those that are not installed. */
+export function missingPackages(
+  needs: readonly Program[] = Object.keys(PACKAGES) as Program[],
+): string[] {
+  return needs.filter((program) => !find(program)).map((program) => PACKAGES[program]);
 }
 
 /**
- * A test that runs other programs. If one is not installed it is ignored, or
- * with REQUIRE_PEERS=1 fails; its name says what to install.
+ * How a test or a step is defined that needs these programs. If one is not
+ * installed it is ignored, or with REQUIRE_PEERS=1 fails; its name says what to
+ * install.
  */
-export function testPeer(
+function needing<Fn extends (t: Deno.TestContext) => Promise<void>>(
   name: string,
   needs: readonly Program[],
-  fn: (t: Deno.TestContext) => Promise<void>,
+  fn: Fn,
 ) {
-  const missing = needs.filter((program) => !find(program))
-    .map((program) => PACKAGES[program]).join(" ");
-  if (!missing) return Deno.test(name, fn);
-  Deno.test({
+  const missing = missingPackages(needs).join(" ");
+  if (!missing) return { name, fn };
+  return {
     name: `${name} (not installed: ${missing})`,
     ignore: Deno.env.get("REQUIRE_PEERS") !== "1",
     fn() {
       throw new Error(`REQUIRE_PEERS=1, but ${missing} is not installed`);
     },
-  });
+  };
+}
+
+/** A test that runs other programs; without them it is ignored (see {@linkcode PACKAGES}). */
+export function testPeer(
+  name: string,
+  needs: readonly Program[],
+  fn: (t: Deno.TestContext) => Promise<void>,
+) {
+  Deno.test(needing(name, needs, fn));
+}
+
+/** A step that needs more than its test does. */
+export async function stepPeer(
+  t: Deno.TestContext,
+  name: string,
+  needs: readonly Program[],
+  fn: () => Promise<void>,
+) {
+  await t.step(needing(name, needs, fn));
 }
 
 /** Whether this machine has the IPv6 loopback address. */
@@ -166,3 +214,6 @@ function killGroup(leader: number) {
     if (!(error instanceof Deno.errors.NotFound)) throw error; // all ended
   }
 }
+
+// what `.ci/run` has to install
+if (import.meta.main) console.log(missingPackages().join(" "));
