@@ -1,7 +1,11 @@
-/** Which cookies go back, where to, for how long and in which order; and what is refused. */
+/**
+ * Which cookies go back, where to, for how long and in which order; and what is refused.
+ *
+ * @module
+ */
 import { assert, assertEquals } from "@std/assert";
-import fc from "fast-check";
 import { CookieJar } from "../../protocol/cookies.ts";
+import { fc } from "../support/fuzz.ts";
 
 const NOW = new Date("2026-03-01T12:00:00Z");
 const LOGIN = "https://example.com/login";

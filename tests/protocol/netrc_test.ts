@@ -1,8 +1,12 @@
-/** Files in netrc form: what is read, whose it is, and errors that say the line and no secret. */
+/**
+ * Files in netrc form: what is read, whose it is, and errors that say the line and no secret.
+ *
+ * @module
+ */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import fc from "fast-check";
 import { EXIT, TrioError } from "../../mod.ts";
 import { credentialsFor, parseNetrc } from "../../protocol/netrc.ts";
+import { fc } from "../support/fuzz.ts";
 
 /** `LOGIN:PASSWORD` of a host. */
 function found(text: string, host = "h", login?: string): string | undefined {

@@ -1,7 +1,11 @@
-/** The limit of bytes a second, in a time of its own: not above it, not below, for all together. */
+/**
+ * The limit of bytes a second, in a time of its own: not above it, not below, for all together.
+ *
+ * @module
+ */
 import { assert, assertEquals } from "@std/assert";
-import fc from "fast-check";
 import { RateLimit } from "../../protocol/rate.ts";
+import { fc } from "../support/fuzz.ts";
 
 interface Read {
   at: number;

@@ -1,8 +1,12 @@
-/** SOCKS5 against a proxy that is written down byte by byte, and each thing it may say. */
+/**
+ * SOCKS5 against a proxy that is written down byte by byte, and each thing it may say.
+ *
+ * @module
+ */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import fc from "fast-check";
 import { type Address, EXIT, TrioError } from "../../mod.ts";
 import { socks5, type SocksUser } from "../../protocol/socks5.ts";
+import { fc } from "../support/fuzz.ts";
 
 const TARGET: Address = { hostname: "a.example", port: 443 };
 const USER: SocksUser = { name: "me", password: "secret" };
