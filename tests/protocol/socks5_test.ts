@@ -132,6 +132,7 @@ Deno.test("socks5 says what kind of proxy refuses it, or that it is none", () =>
     "it wants another kind of login than user and password",
   );
   assertEquals(refused([5, 2, 1, 1], TARGET, USER), "the user or the password is wrong");
+  assertEquals(refused([5, 2, 1, 255], TARGET, USER), "the user or the password is wrong");
   assertEquals(refused([...ascii("HT")]), "it is an HTTP proxy");
   assertEquals(refused([0, 90]), "it does not speak SOCKS5");
   assertEquals(refused([4, 90]), "it does not speak SOCKS5");
