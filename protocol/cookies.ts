@@ -127,7 +127,7 @@ export class CookieJar {
     }
   }
 
-  /** Whether it would take the place of a secure one, and comes from where anybody could write it. */
+  /** Whether it would take the place of a secure one, and came where anybody can forge it. */
   #isShielded({ name, host, path }: Cookie, url: URL): boolean {
     return url.protocol !== "https:" &&
       this.#cookies.some((other) =>

@@ -1,4 +1,4 @@
-/** Names in Content-Disposition as the RFC has them, as servers send them, and as attackers might. */
+/** Names in Content-Disposition: as the RFC has them, as servers send them, as attackers might. */
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { remoteName } from "../../protocol/content_disposition.ts";

@@ -1,4 +1,4 @@
-/** How the bytes of a file are given out: each to one connection at a time, the last ones halved. */
+/** How a file's bytes are given out: each to one connection at a time, the last ones halved. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import { MIN_PIECE_BYTES, type Piece, Pieces, type Range } from "../../protocol/pieces.ts";

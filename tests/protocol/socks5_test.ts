@@ -152,7 +152,7 @@ Deno.test("socks5 refuses at once what its messages have no room for", () => {
   );
 });
 
-Deno.test("socks5 either connects or gives a TrioError that tells no secret, whatever comes", () => {
+Deno.test("socks5 connects or gives a TrioError that tells no secret, whatever comes", () => {
   const byte = fc.oneof(fc.constantFrom(0, 1, 2, 3, 4, 5), fc.nat(255));
   fc.assert(fc.property(fc.array(byte, { maxLength: 30 }), fc.boolean(), (reply, login) => {
     const endless = [...reply, ...new Array(300).fill(0)];
