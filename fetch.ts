@@ -1475,6 +1475,8 @@ async function retrying<T>(
 
 /** What a transfer is told of its bytes, and how fast they may come. */
 interface Meter {
+  /** The most bytes that one read may take. */
+  readonly most: number;
   /** Counts bytes that came: how many of them may be kept. */
   count(n: number): number;
   /** Waits until more may come. */
@@ -1495,7 +1497,7 @@ async function pour(from: Source, to: Output, meter: Meter) {
     let filled = 0;
     try {
       while (filled < BUFFER_SIZE && (filled === 0 || waits(filled))) {
-        n = await from.read(buffer.subarray(filled));
+        n = await from.read(buffer.subarray(filled, filled + meter.most));
         if (n === null) break;
         const kept = meter.count(n);
         filled += kept;
@@ -1585,7 +1587,7 @@ class PieceFetch {
     const { output, meter } = this.#options;
     const buffer = new Uint8Array(PIECE_BUFFER_SIZE);
     while (piece.left > 0) {
-      const n = await response.read(buffer);
+      const n = await response.read(buffer.subarray(0, meter.most));
       if (n === null) throw cutShort(`${piece.left} bytes of a piece are missing`);
       const [at] = piece.missing, mine = piece.claim(n), kept = meter.count(mine);
       await output.writeAt(at, buffer.subarray(0, kept));
@@ -1872,6 +1874,7 @@ class Transfer {
   }
 
   readonly #meter: Meter = {
+    most: Infinity,
     count: (n) => {
       const { maxFilesize: limit = Infinity } = this.#options;
       const kept = Math.min(n, limit - this.#progress.bytes);
