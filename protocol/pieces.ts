@@ -120,7 +120,7 @@ export class Piece {
  * pieces.release(second);
  * assertEquals(pieces.next()!.missing, [25, 50]);
  * assertEquals(first.claim(50), 25); // the rest is another connection's by now
- * assertEquals(pieces.spans, [[50, 100]]);
+ * assertEquals(pieces.ranges, [[50, 100]]);
  * ```
  */
 export class Pieces {
@@ -155,13 +155,13 @@ export class Pieces {
   }
 
   /** The bytes that are in the file: sorted, and none of them touch. */
-  get spans(): Span[] {
+  get ranges(): Span[] {
     return merged([...this.#there, ...[...this.#given].map((piece) => piece.written)]);
   }
 
   /** How many bytes are in the file. */
   get bytes(): number {
-    return sizeOf(this.spans);
+    return sizeOf(this.ranges);
   }
 
   /** Whether all bytes are in the file. */

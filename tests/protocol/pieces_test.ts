@@ -38,7 +38,7 @@ Deno.test("Pieces cuts no piece that is not worth a connection", () => {
 Deno.test("Pieces gives out what an earlier run left", () => {
   const there: Span[] = [[50, 60], [0, 10], [10, 20], [55, 70]];
   const pieces = new Pieces(100, 2, there, 1);
-  assertEquals(pieces.spans, [[0, 20], [50, 70]]);
+  assertEquals(pieces.ranges, [[0, 20], [50, 70]]);
   assertEquals(pieces.bytes, 40);
   assertEquals(given(pieces, 2), [[20, 50], [70, 100]]);
   assert(new Pieces(100, 4, [[0, 100]]).complete);
@@ -70,7 +70,7 @@ Deno.test("Pieces does not give away what is claimed, and refetches what was not
   const half = pieces.next()!;
   assertEquals(half.missing, [80, 100]);
   first.wrote(30);
-  assertEquals(pieces.spans, [[0, 30]]);
+  assertEquals(pieces.ranges, [[0, 30]]);
   assertThrows(() => first.wrote(31), RangeError);
   pieces.release(first);
   pieces.release(first);
@@ -82,11 +82,11 @@ Deno.test("Pieces gives what a failed connection left to the next one", () => {
   const [first, second] = [pieces.next()!, pieces.next()!];
   first.wrote(first.claim(20));
   pieces.release(first);
-  assertEquals(pieces.spans, [[0, 20]]);
+  assertEquals(pieces.ranges, [[0, 20]]);
   const again = pieces.next()!;
   assertEquals(again.missing, [20, 50]);
   for (const piece of [again, second, pieces.next()!]) finish(pieces, piece);
-  assertEquals([pieces.complete, pieces.spans, pieces.bytes], [true, [[0, 150]], 150]);
+  assertEquals([pieces.complete, pieces.ranges, pieces.bytes], [true, [[0, 150]], 150]);
 });
 
 /** What connections do, one step each: `which` of those that have a piece. */
@@ -168,11 +168,11 @@ class Model {
   }
 
   check() {
-    const { spans, bytes } = this.#pieces;
+    const { ranges, bytes } = this.#pieces;
     const listed = new Array(this.#writes.length).fill(0);
-    for (const [start, end] of spans) listed.fill(1, start, end);
+    for (const [start, end] of ranges) listed.fill(1, start, end);
     assertEquals(listed, this.#writes); // so none is written twice either
-    assert(spans.every(([start, end], at) => start < end && start > (spans[at - 1]?.[1] ?? -1)));
+    assert(ranges.every(([start, end], at) => start < end && start > (ranges[at - 1]?.[1] ?? -1)));
     assertEquals(bytes, this.#writes.filter(Boolean).length);
     for (const { piece, at, claimed } of this.#active) {
       const [start, end] = piece.missing;
