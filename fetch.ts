@@ -40,6 +40,7 @@ import {
   type Parsed,
   parseOptions,
   printable,
+  readAll,
   readUntilEof,
   report,
   runScript,
@@ -75,6 +76,7 @@ import {
   valuesOf,
 } from "./protocol/head.ts";
 import { parseHttpDate, retryAfter } from "./protocol/http_date.ts";
+import { decodeText, parseLines, parseUrlList } from "./protocol/lists.ts";
 import { credentialsFor, parseNetrc } from "./protocol/netrc.ts";
 import { type Piece, Pieces } from "./protocol/pieces.ts";
 import {
@@ -1017,7 +1019,9 @@ class DirectOutput implements Output {
   async #open(): Promise<Sink> {
     if (this.name === "-") return bodyToStdout;
     const options = { write: true, create: true, createNew: !this.options.clobber };
-    return this.#file = await this.#io(Deno.open(this.name, options));
+    // nobody may ever read from a pipe
+    const opened = abortable(Deno.open(this.name, options), this.options.signal);
+    return this.#file = await this.#io(opened);
   }
 
   async proceed() {}
@@ -1473,21 +1477,48 @@ async function retrying<T>(
   }
 }
 
-/** What a transfer is told of its bytes, and how fast they may come. */
-interface Meter {
+/** Counts the bytes that come, and says how fast and how many more may. */
+class Meter {
+  /** Whether any have come. */
+  hasCounted = false;
   /** The most bytes that one read may take. */
   readonly most: number;
-  /** Counts bytes that came: how many of them may be kept. */
-  count(n: number): number;
+  readonly #limit: number;
+  readonly #rate: RateLimit | undefined;
+
+  constructor(readonly progress: Progress, options: DownloadOptions) {
+    const { maxFilesize = Infinity, limitRate } = options;
+    this.#limit = maxFilesize;
+    this.#rate = typeof limitRate === "number" ? new RateLimit(limitRate) : limitRate;
+    this.most = this.#rate?.most ?? Infinity;
+  }
+
+  /** A file that has so many bytes already gets more, up to `total`. */
+  start(size: number, total: number | undefined) {
+    if (Math.max(size, total ?? 0) > this.#limit) throw tooLarge(this.#limit);
+    Object.assign(this.progress, { bytes: size, resumed: size, total });
+  }
+
+  /** Counts bytes; returns how many of them may be kept. */
+  count(n: number): number {
+    const kept = Math.min(n, this.#limit - this.progress.bytes);
+    this.hasCounted = true;
+    this.progress.bytes += kept;
+    return kept;
+  }
+
   /** Waits until more may come. */
-  slowDown(n: number): Promise<void>;
+  async slowDown(n: number, signal: AbortSignal) {
+    const ms = this.#rate?.take(n, performance.now()) ?? 0;
+    if (ms > 0) await sleep(ms, signal);
+  }
 }
 
 /**
  * Moves the body to the output. Two buffers in turn: one is written while the other fills. Many
  * reads gather into one write; what came waits for more while the disk is busy.
  */
-async function pour(from: Source, to: Output, meter: Meter) {
+async function pour(from: Source, to: Output, meter: Meter, signal: AbortSignal) {
   const buffers = [new Uint8Array(BUFFER_SIZE), new Uint8Array(BUFFER_SIZE)];
   let busy = false, written = Promise.resolve(), flushed = performance.now(), failure: unknown;
   const waits = (filled: number) =>
@@ -1502,7 +1533,7 @@ async function pour(from: Source, to: Output, meter: Meter) {
         const kept = meter.count(n);
         filled += kept;
         if (kept < n) throw tooLarge();
-        await meter.slowDown(n);
+        await meter.slowDown(n, signal);
       }
     } catch (error) { // what came before it counts
       failure = error;
@@ -1593,7 +1624,7 @@ class PieceFetch {
       await output.writeAt(at, buffer.subarray(0, kept));
       piece.wrote(kept);
       if (kept < mine) throw tooLarge();
-      await meter.slowDown(mine);
+      await meter.slowDown(mine, this.#group.signal);
       if (performance.now() - this.#noted < FLUSH_MS) continue;
       this.#noted = performance.now();
       output.noteSpans(this.#pieces.ranges);
@@ -1621,23 +1652,20 @@ class Transfer {
   readonly #options: DownloadOptions;
   readonly #headers: readonly string[];
   readonly #signal: AbortSignal;
-  readonly #progress: Progress;
+  readonly #meter: Meter;
   /** The range that the user wants, as an option or as a header. */
   readonly #range: string | undefined;
-  readonly #rate: RateLimit | undefined;
-  /** Whether bytes have come in this run, and whether some were there before. */
-  #bytesCame = false;
+  /** Whether bytes were there before this run. */
   #bytesFound = false;
 
   /** Looks where the body is to go, if its name is known before the answer. */
   constructor(url: HttpUrl, options: DownloadOptions, signal: AbortSignal) {
-    const { progress = { bytes: 0, resumed: 0 }, limitRate, cookies = new CookieJar() } = options;
+    const { progress = { bytes: 0, resumed: 0 }, cookies = new CookieJar() } = options;
     this.#url = url;
     this.#options = { ...options, cookies, signal, maxTime: undefined };
     this.#headers = headerLines(options.headers);
     this.#signal = signal;
-    this.#progress = progress;
-    this.#rate = typeof limitRate === "number" ? new RateLimit(limitRate) : limitRate;
+    this.#meter = new Meter(progress, options);
     const header = headerOf(this.#headers, "range");
     this.#range = options.range ?? /^bytes=(\d*-\d*)$/i.exec(header ?? "")?.[1];
     if (!options.remoteName) this.#look(options.output ?? fileName(url));
@@ -1673,7 +1701,7 @@ class Transfer {
   /** Whether another try may help, and can go on or start over. */
   mayPass(error: TrioError): boolean {
     const { output } = this;
-    const refused = error.code === EXIT.connect && this.#bytesCame;
+    const refused = error.code === EXIT.connect && this.#meter.hasCounted;
     if (!(error instanceof TransientError || refused)) return false;
     return !output || output.restartable || this.#isContinuable(output);
   }
@@ -1726,8 +1754,8 @@ class Transfer {
 
   /** Asks once, and takes the answer; `undefined` if there is more to ask for. */
   async #ask(): Promise<HttpResponse | undefined> {
-    const { maxFilesize: limit, fail = true } = this.#options;
-    if (limit !== undefined && (this.output?.size ?? 0) > limit) throw tooLarge(limit);
+    const { fail = true } = this.#options;
+    this.#meter.start(this.output?.size ?? 0, undefined);
     const question = this.#question(), { missing } = question;
     using response = await this.#request(question);
     const { status, head, length } = response;
@@ -1800,17 +1828,16 @@ class Transfer {
   }
 
   async #takeWhole(response: HttpResponse) {
-    const { length } = response, { maxFilesize: limit = Infinity } = this.#options;
+    const { length } = response;
     if (!this.output!.restartable) this.#startOver(); // which is an error
-    if ((length ?? 0) > limit) throw tooLarge(limit);
+    this.#meter.start(0, length);
     await this.#options.onHead?.(response);
     await this.output!.restart(this.#versionOf(response));
     if (!await this.#takePieces(response, length)) await this.#takeBody(response, length, length);
   }
 
   async #takeRest(response: HttpResponse, { length, total }: { length: number; total: number }) {
-    const { maxFilesize: limit = Infinity } = this.#options;
-    if (total > limit) throw tooLarge(limit);
+    this.#meter.start(this.output!.size, total);
     await this.#options.onHead?.(response);
     if (await this.#takePieces(response, total)) return;
     await this.output!.proceed();
@@ -1820,8 +1847,7 @@ class Transfer {
   /** Adds `length` bytes of a body to the output, which has `total` then. */
   async #takeBody(response: HttpResponse, length: number | undefined, total: number | undefined) {
     const output = this.output!, start = output.size;
-    this.#begin(total);
-    await pour(response, output, this.#meter);
+    await pour(response, output, this.#meter, this.#signal);
     const received = output.size - start;
     if (length !== undefined && received > length) {
       throw malformed(`${received} bytes where ${length} were announced`);
@@ -1843,7 +1869,6 @@ class Transfer {
     }
     const ask = (missing: { first: number; last: number }, signal: AbortSignal) =>
       this.#askPiece(missing, signal);
-    this.#begin(total);
     const options = { output, total: total!, connections, meter: this.#meter, ask, onDialogue };
     await new PieceFetch(options, this.#signal).run(response);
     return true;
@@ -1867,26 +1892,6 @@ class Transfer {
       throw error;
     }
   }
-
-  #begin(total: number | undefined) {
-    this.#progress.bytes = this.#progress.resumed = this.output!.size;
-    this.#progress.total = total;
-  }
-
-  readonly #meter: Meter = {
-    most: Infinity,
-    count: (n) => {
-      const { maxFilesize: limit = Infinity } = this.#options;
-      const kept = Math.min(n, limit - this.#progress.bytes);
-      this.#bytesCame = true;
-      this.#progress.bytes += kept;
-      return kept;
-    },
-    slowDown: async (n) => {
-      const ms = this.#rate?.take(n, performance.now()) ?? 0;
-      if (ms > 0) await sleep(ms, this.#signal);
-    },
-  };
 
   /** All bytes are there. A wrong sum with bytes of an earlier run: they are not kept. */
   async #commit() {
@@ -2120,27 +2125,22 @@ async function readOptions(given: Options, signal: AbortSignal): Promise<Downloa
   };
 }
 
+/** The most bytes of a text that an option names. */
+const MAX_TEXT = 16 * 1024 * 1024;
+
 /** Reads the file that an option names; `-` is stdin. */
 async function readText(name: string, path: string): Promise<string> {
   try {
-    if (path !== "-") return await Deno.readTextFile(path);
-    const parts = await Array.fromAsync(readUntilEof(Deno.stdin));
-    return await new Blob(parts).text();
+    return decodeText(await (path === "-" ? readAll(Deno.stdin, MAX_TEXT) : Deno.readFile(path)));
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
     throw usageError(`cannot read --${name} ${path}: ${systemReason(error)}`);
   }
 }
 
-/** The lines of a text that say something: `#` begins a comment. */
-function linesOf(text: string): string[] {
-  const lines = text.replace(/^\ufeff/, "").split(/\r?\n/).map((line) => line.trim());
-  return lines.filter((line) => line !== "" && !line.startsWith("#"));
-}
-
 async function readHeaders(given: string[]): Promise<string[]> {
   const lines = given.map(async (line) =>
-    line.startsWith("@") ? linesOf(await readText("header", line.slice(1))) : [line]
+    line.startsWith("@") ? parseLines(await readText("header", line.slice(1))) : [line]
   );
   return (await Promise.all(lines)).flat();
 }
@@ -2255,8 +2255,9 @@ class Command {
     const { given } = this, inputs = given["input-file"];
     // -C - is how curl is told to find the offset itself
     this.#urls = given._.filter((url) => url !== "-" || !given.continue);
-    if (inputs !== undefined) this.#urls.push(...linesOf(await readText("input-file", inputs)));
-    else if (this.#urls.length === 0) {
+    if (inputs !== undefined) {
+      this.#urls.push(...parseUrlList(await readText("input-file", inputs)));
+    } else if (this.#urls.length === 0) {
       this.#urls.push("http://www.sina.com.cn/");
       if (given.output.length === 0) given.output.push("sina.html");
     }
@@ -2279,17 +2280,11 @@ class Command {
 
   /** A small text from a URL; the credentials and headers are for the files. */
   async #get(url: string): Promise<string> {
-    const limit = 16 * 1024 * 1024;
     const { proxy, noProxy, caCerts = [], signal, onConnect, onDialogue } = this.#options;
     const options = { proxy, noProxy, caCerts, signal, onConnect, onDialogue };
     using response = await request(url, options);
     if (response.status >= 400) throw statusError(response);
-    const parts: Uint8Array<ArrayBuffer>[] = [];
-    for await (const bytes of readUntilEof(response)) {
-      parts.push(bytes);
-      if (parts.length > limit / bytes.length) throw tooLarge(limit);
-    }
-    return await new Blob(parts).text();
+    return decodeText(await readAll(response, MAX_TEXT));
   }
 
   /** Does one URL; returns the exit code. */
