@@ -126,7 +126,6 @@ import {
   type VersionRecord,
 } from "./protocol/resume.ts";
 import { socks5 } from "./protocol/socks5.ts";
-
 export { EXIT, TransientError, TrioError } from "./mod.ts";
 export { fileName } from "./protocol/file_name.ts";
 export { type Head, parseHead } from "./protocol/head.ts";
@@ -142,6 +141,7 @@ const SECONDS = decimal("S", 0.001, MAX_TIMER_S);
 const COUNT = whole("N", 0, 1_000_000);
 const CONNECTIONS = whole("N", 1, 64);
 const PATH = text("FILE", "a file name");
+
 const SIZE: Value<number> = {
   name: "SIZE",
   takes: "a number of bytes, perhaps with K, M or G",
@@ -152,6 +152,7 @@ const SIZE: Value<number> = {
       : undefined;
   },
 };
+
 const RANGE: Value<string> = {
   name: "A-B",
   takes: "one range of bytes, like 0-99, 100- or -5",
@@ -374,6 +375,58 @@ function checkTypes(options: DownloadOptions) {
 interface ExchangeOptions extends Omit<RequestOptions, "headers"> {
   headers: readonly string[];
   cookie: string | undefined;
+}
+
+function proxyFor(url: URL, { proxy, noProxy = "" }: RequestOptions): HttpUrl | undefined {
+  const text = typeof proxy === "object"
+    ? proxy[url.protocol === "https:" ? "https" : "http"]
+    : proxy;
+  return text && !bypassesProxy(noProxy, url) ? parseProxy(text) : undefined;
+}
+
+function timedLookup(hostname: string): { ms: number | null } & Disposable {
+  const controller = new AbortController();
+  const started = performance.now();
+  const lookup = {
+    ms: /^[\d.]+$|:/.test(hostname) ? 0 : null as number | null,
+    [Symbol.dispose]: () => controller.abort(),
+  };
+  // where not all of the network is granted, the name server would be asked for
+  if (lookup.ms === null && Deno.permissions.querySync({ name: "net" }).state === "granted") {
+    Deno.resolveDns(hostname, "A", { signal: controller.signal }).then(
+      () => lookup.ms = performance.now() - started,
+      () => {}, // names from elsewhere than DNS: then it counts to the connection
+    );
+  }
+  return lookup;
+}
+
+async function readExactly(conn: Deno.Conn, count: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(count);
+  for (let at = 0; at < count;) {
+    const n = await conn.read(bytes.subarray(at));
+    if (n === null) throw new Error("it closed the connection");
+    at += n;
+  }
+  return bytes;
+}
+
+function tlsError(error: unknown, host: string): TrioError {
+  const text = systemReason(error);
+  const why = /^invalid peer certificate: (.*)$/s.exec(text)?.[1];
+  if (why !== undefined) {
+    const topic = why.startsWith("UnknownIssuer") ? "issuer" : undefined;
+    const text = `the certificate of ${host} is not trusted: ${certificateReason(why)}`;
+    return new TrioError(EXIT.certificate, text, { cause: error, topic });
+  }
+  const plain = text.includes("InvalidContentType");
+  const what = plain ? "what answers there is not TLS" : text;
+  return new TrioError(EXIT.tls, `TLS handshake with ${host} failed: ${what}`, { cause: error });
+}
+
+function unlessBroken(error: unknown) {
+  const { BrokenPipe, ConnectionReset } = Deno.errors;
+  if (!(error instanceof BrokenPipe || error instanceof ConnectionReset)) throw error;
 }
 
 /**
@@ -657,58 +710,6 @@ class Exchange implements Source, Disposable {
   }
 }
 
-function proxyFor(url: URL, { proxy, noProxy = "" }: RequestOptions): HttpUrl | undefined {
-  const text = typeof proxy === "object"
-    ? proxy[url.protocol === "https:" ? "https" : "http"]
-    : proxy;
-  return text && !bypassesProxy(noProxy, url) ? parseProxy(text) : undefined;
-}
-
-function timedLookup(hostname: string): { ms: number | null } & Disposable {
-  const controller = new AbortController();
-  const started = performance.now();
-  const lookup = {
-    ms: /^[\d.]+$|:/.test(hostname) ? 0 : null as number | null,
-    [Symbol.dispose]: () => controller.abort(),
-  };
-  // where not all of the network is granted, the name server would be asked for
-  if (lookup.ms === null && Deno.permissions.querySync({ name: "net" }).state === "granted") {
-    Deno.resolveDns(hostname, "A", { signal: controller.signal }).then(
-      () => lookup.ms = performance.now() - started,
-      () => {}, // names from elsewhere than DNS: then it counts to the connection
-    );
-  }
-  return lookup;
-}
-
-async function readExactly(conn: Deno.Conn, count: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(count);
-  for (let at = 0; at < count;) {
-    const n = await conn.read(bytes.subarray(at));
-    if (n === null) throw new Error("it closed the connection");
-    at += n;
-  }
-  return bytes;
-}
-
-function unlessBroken(error: unknown) {
-  const { BrokenPipe, ConnectionReset } = Deno.errors;
-  if (!(error instanceof BrokenPipe || error instanceof ConnectionReset)) throw error;
-}
-
-function tlsError(error: unknown, host: string): TrioError {
-  const text = systemReason(error);
-  const why = /^invalid peer certificate: (.*)$/s.exec(text)?.[1];
-  if (why !== undefined) {
-    const topic = why.startsWith("UnknownIssuer") ? "issuer" : undefined;
-    const text = `the certificate of ${host} is not trusted: ${certificateReason(why)}`;
-    return new TrioError(EXIT.certificate, text, { cause: error, topic });
-  }
-  const plain = text.includes("InvalidContentType");
-  const what = plain ? "what answers there is not TLS" : text;
-  return new TrioError(EXIT.tls, `TLS handshake with ${host} failed: ${what}`, { cause: error });
-}
-
 function certificateReason(why: string): string {
   if (why.startsWith("UnknownIssuer")) return "unknown issuer";
   if (/not ?valid ?for ?name/i.test(why)) return "it is for another name";
@@ -801,6 +802,32 @@ export class HttpResponse implements Disposable {
   }
 }
 
+/** The limit for everything, which the caller's signal ends too. */
+function totalDeadline({ signal, maxTime }: RequestOptions): Deadline {
+  const deadline = new Deadline(signal);
+  if (maxTime !== undefined) {
+    const text = `timed out: not done within ${maxTime} s`;
+    deadline.set(maxTime, () => new TrioError(EXIT.timeout, text, { topic: "max-time" }));
+  }
+  return deadline;
+}
+
+/** Who asks: what was given is for the first origin, what a URL has for its own. */
+function userFor(target: URL, first: URL, { user, credentials }: RequestOptions) {
+  const given = target.origin === first.origin ? user ?? userinfo(first) : undefined;
+  return given ?? userinfo(target) ?? credentials?.(unbracketed(target.hostname));
+}
+
+function tooManyRedirects(limit: number, redirects: Redirect[], head: Head): TrioError {
+  const seen = redirects.some(({ from }) => from === redirects.at(-1)?.to);
+  const loop = seen && valueOf(head, "set-cookie") !== undefined
+    ? "; they go in a circle, and the server sets a cookie each time: it may want one that it " +
+      "does not get back"
+    : "";
+  const text = `more than ${limit} redirects${loop}`;
+  return new TrioError(EXIT.redirect, text, { topic: "redirects" });
+}
+
 /**
  * Requests `url` and follows redirects (RFC 9110 section 15.4). Deno 2.9 leaves the socket of a
  * TLS handshake that is aborted open until the peer closes it or the process ends.
@@ -862,32 +889,6 @@ export async function request(
   }
 }
 
-/** The limit for everything, which the caller's signal ends too. */
-function totalDeadline({ signal, maxTime }: RequestOptions): Deadline {
-  const deadline = new Deadline(signal);
-  if (maxTime !== undefined) {
-    const text = `timed out: not done within ${maxTime} s`;
-    deadline.set(maxTime, () => new TrioError(EXIT.timeout, text, { topic: "max-time" }));
-  }
-  return deadline;
-}
-
-/** Who asks: what was given is for the first origin, what a URL has for its own. */
-function userFor(target: URL, first: URL, { user, credentials }: RequestOptions) {
-  const given = target.origin === first.origin ? user ?? userinfo(first) : undefined;
-  return given ?? userinfo(target) ?? credentials?.(unbracketed(target.hostname));
-}
-
-function tooManyRedirects(limit: number, redirects: Redirect[], head: Head): TrioError {
-  const seen = redirects.some(({ from }) => from === redirects.at(-1)?.to);
-  const loop = seen && valueOf(head, "set-cookie") !== undefined
-    ? "; they go in a circle, and the server sets a cookie each time: it may want one that it " +
-      "does not get back"
-    : "";
-  const text = `more than ${limit} redirects${loop}`;
-  return new TrioError(EXIT.redirect, text, { topic: "redirects" });
-}
-
 // --- The output --------------------------------------------------------------
 
 /** What is worth a write of its own while the disk is idle, in bytes. */
@@ -935,6 +936,16 @@ interface OutputOptions {
   signal: AbortSignal;
 }
 
+/** What `look` gives; `undefined` if it is not there. */
+function found<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
 /** Adds up the checksum of the bytes in their order, if one is expected. */
 class Summer {
   #hash: import("node:crypto").Hash | undefined;
@@ -966,6 +977,38 @@ class Summer {
     const { algorithm, hex } = this.expected, found = this.#hash!.digest("hex");
     if (found === hex) return;
     throw new TrioError(EXIT.checksum, `the ${algorithm} is ${found}, not ${hex}`);
+  }
+}
+
+function cannotWrite(path: string, why: unknown, topic?: string): Error {
+  if (why instanceof Deno.errors.NotCapable) {
+    if (!why.message.includes("all access")) return why;
+    const text = `${path} is under /dev, which Deno opens only with --allow-all`;
+    return new TrioError(EXIT.permission, text, { cause: why });
+  }
+  const reason = typeof why === "string" ? why : systemReason(why);
+  return new TrioError(EXIT.write, `cannot write ${path}: ${reason}`, { cause: why, topic });
+}
+
+function isThere(path: string): Error {
+  return cannotWrite(path, "it is there already");
+}
+
+const bodyToStdout: Sink = {
+  write(bytes) {
+    if (Deno.stdout.isTerminal() && bytes.includes(0)) {
+      throw new Error("binary data would mess up the terminal");
+    }
+    return stdout.write(bytes);
+  },
+};
+
+/** What is nice to have and refused is no failure. */
+function optional(act: () => void) {
+  try {
+    act();
+  } catch {
+    // another owner's file, a file system without times or modes
   }
 }
 
@@ -1063,14 +1106,9 @@ class DirectOutput implements Output {
   }
 }
 
-const bodyToStdout: Sink = {
-  write(bytes) {
-    if (Deno.stdout.isTerminal() && bytes.includes(0)) {
-      throw new Error("binary data would mess up the terminal");
-    }
-    return stdout.write(bytes);
-  },
-};
+function isGranted(name: "read" | "write", path: string): boolean {
+  return Deno.permissions.querySync({ name, path }).state === "granted";
+}
 
 /**
  * FILE.part, which replaces FILE once it is complete and checked, and FILE.part.json, the record
@@ -1341,43 +1379,6 @@ class PartFile implements Output {
   }
 }
 
-function cannotWrite(path: string, why: unknown, topic?: string): Error {
-  if (why instanceof Deno.errors.NotCapable) {
-    if (!why.message.includes("all access")) return why;
-    const text = `${path} is under /dev, which Deno opens only with --allow-all`;
-    return new TrioError(EXIT.permission, text, { cause: why });
-  }
-  const reason = typeof why === "string" ? why : systemReason(why);
-  return new TrioError(EXIT.write, `cannot write ${path}: ${reason}`, { cause: why, topic });
-}
-
-function isThere(path: string): Error {
-  return cannotWrite(path, "it is there already");
-}
-
-/** What is nice to have and refused is no failure. */
-function optional(act: () => void) {
-  try {
-    act();
-  } catch {
-    // another owner's file, a file system without times or modes
-  }
-}
-
-/** What `look` gives; `undefined` if it is not there. */
-function found<T>(look: () => T): T | undefined {
-  try {
-    return look();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
-
-function isGranted(name: "read" | "write", path: string): boolean {
-  return Deno.permissions.querySync({ name, path }).state === "granted";
-}
-
 /** Where a link leads, though nothing is there. */
 function throughLink(path: string): string {
   const to = Deno.readLinkSync(path);
@@ -1640,6 +1641,19 @@ class PieceFetch {
     this.#failure = error;
     this.#group.abort(error);
   }
+}
+
+function makeFolder(path: string) {
+  try {
+    Deno.mkdirSync(path, { recursive: true });
+  } catch (error) {
+    throw cannotWrite(path, error);
+  }
+}
+
+function checksumOf({ sha256, checksum }: DownloadOptions, name: string): Checksum | undefined {
+  if (sha256 !== undefined) return parseSha256(sha256);
+  return typeof checksum === "function" ? checksum(name) : checksum;
 }
 
 /** One download: what is asked for next, what the answer means, and where the body goes. */
@@ -1906,17 +1920,23 @@ class Transfer {
   }
 }
 
-function makeFolder(path: string) {
-  try {
-    Deno.mkdirSync(path, { recursive: true });
-  } catch (error) {
-    throw cannotWrite(path, error);
+/** Leaves what came, and says in the error how much of how much that is. */
+function withWhatIsLeft(error: unknown, { output }: Transfer, progress?: Progress): unknown {
+  output?.keep();
+  if (!(error instanceof TrioError) || !output || output.size === 0) return error;
+  if (output.path === "stdout") return error;
+  const { record, size, path } = output;
+  const total = record?.total === undefined ? "" : ` of ${record.total}`;
+  if (progress) {
+    const final = error.code === EXIT.size || error.code === EXIT.usage;
+    progress.continuable = !final && output instanceof PartFile && record !== undefined &&
+      isContinuable(record, record.url);
   }
-}
-
-function checksumOf({ sha256, checksum }: DownloadOptions, name: string): Checksum | undefined {
-  if (sha256 !== undefined) return parseSha256(sha256);
-  return typeof checksum === "function" ? checksum(name) : checksum;
+  const { code, topic, cause } = error;
+  return new TrioError(code, `${error.message} (${path} has ${size}${total} bytes)`, {
+    topic,
+    cause,
+  });
 }
 
 /**
@@ -1956,25 +1976,6 @@ export async function download(
   } catch (error) {
     throw withWhatIsLeft(error, transfer, options.progress);
   }
-}
-
-/** Leaves what came, and says in the error how much of how much that is. */
-function withWhatIsLeft(error: unknown, { output }: Transfer, progress?: Progress): unknown {
-  output?.keep();
-  if (!(error instanceof TrioError) || !output || output.size === 0) return error;
-  if (output.path === "stdout") return error;
-  const { record, size, path } = output;
-  const total = record?.total === undefined ? "" : ` of ${record.total}`;
-  if (progress) {
-    const final = error.code === EXIT.size || error.code === EXIT.usage;
-    progress.continuable = !final && output instanceof PartFile && record !== undefined &&
-      isContinuable(record, record.url);
-  }
-  const { code, topic, cause } = error;
-  return new TrioError(code, `${error.message} (${path} has ${size}${total} bytes)`, {
-    topic,
-    cause,
-  });
 }
 
 // --- The terminal ------------------------------------------------------------
@@ -2089,6 +2090,77 @@ function checkOptions(given: Options, urls: string[]) {
   given.sha256.forEach(parseSha256);
 }
 
+/** The most bytes of a text that an option names. */
+const MAX_TEXT = 16 * 1024 * 1024;
+
+/** Reads the file that an option names; `-` is stdin. */
+async function readText(name: string, path: string): Promise<string> {
+  try {
+    return decodeText(await (path === "-" ? readAll(Deno.stdin, MAX_TEXT) : Deno.readFile(path)));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    throw usageError(`cannot read --${name} ${path}: ${systemReason(error)}`);
+  }
+}
+
+async function readHeaders(given: string[]): Promise<string[]> {
+  const lines = given.map(async (line) =>
+    line.startsWith("@") ? parseLines(await readText("header", line.slice(1))) : [line]
+  );
+  return (await Promise.all(lines)).flat();
+}
+
+async function withPassword(user: string): Promise<string> {
+  if (user.includes(":")) return user;
+  const { promptSecret } = await import("jsr:@std/cli@^1.0.0/prompt-secret");
+  const password = promptSecret(`Password of ${printable(user)}:`, { mask: "" });
+  if (password === null) throw usageError("there is no terminal to ask for the password of --user");
+  return `${user}:${password}`;
+}
+
+function netrcUser(found: ReturnType<typeof credentialsFor>): string | undefined {
+  return found && `${found.login}:${found.password ?? ""}`;
+}
+
+/** The first of these environment variables that is set and may be read. */
+function environment(...names: string[]): string | undefined {
+  for (const variable of names) {
+    const { state } = Deno.permissions.querySync({ name: "env", variable });
+    const value = state === "granted" ? Deno.env.get(variable) : undefined;
+    if (value) return value;
+  }
+}
+
+function proxiesFromEnvironment(): { http?: string; https?: string } {
+  // HTTP_PROXY in capitals could be set by a request to a CGI program (CVE-2016-5385)
+  const http = environment("http_proxy", "all_proxy", "ALL_PROXY");
+  const https = environment("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY");
+  return { ...http && { http }, ...https && { https } };
+}
+
+/** Whether a text is base64 of one DER sequence, all of it: else the server's would be blamed. */
+function isCertificate(base64: string): boolean {
+  try {
+    const der = Uint8Array.from(atob(base64.replace(/\s/g, "")), (char) => char.charCodeAt(0));
+    const octets = der[1]! & 0x7f; // the length takes more bytes, as every certificate's does
+    const length = der.subarray(2, 2 + octets).reduce((sum, byte) => sum * 256 + byte, 0);
+    return der[0] === 0x30 && der[1]! > 0x80 && der.length === 2 + octets + length;
+  } catch {
+    return false;
+  }
+}
+
+async function readCertificate(path: string): Promise<string> {
+  const pem = await readText("cacert", path);
+  const blocks = pem.matchAll(/^-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----/gm);
+  const bodies = [...blocks].map(([, body]) => body!);
+  if (bodies.length === 0) {
+    throw usageError(`cannot read --cacert ${path}: no certificate is in it`);
+  }
+  if (bodies.every(isCertificate)) return pem;
+  throw usageError(`cannot read --cacert ${path}: a certificate in it is damaged`);
+}
+
 /** The options of the library for those of a command line. */
 async function readOptions(given: Options, signal: AbortSignal): Promise<DownloadOptions> {
   const netrc = given["netrc-file"] &&
@@ -2125,77 +2197,6 @@ async function readOptions(given: Options, signal: AbortSignal): Promise<Downloa
   };
 }
 
-/** The most bytes of a text that an option names. */
-const MAX_TEXT = 16 * 1024 * 1024;
-
-/** Reads the file that an option names; `-` is stdin. */
-async function readText(name: string, path: string): Promise<string> {
-  try {
-    return decodeText(await (path === "-" ? readAll(Deno.stdin, MAX_TEXT) : Deno.readFile(path)));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) throw error;
-    throw usageError(`cannot read --${name} ${path}: ${systemReason(error)}`);
-  }
-}
-
-async function readHeaders(given: string[]): Promise<string[]> {
-  const lines = given.map(async (line) =>
-    line.startsWith("@") ? parseLines(await readText("header", line.slice(1))) : [line]
-  );
-  return (await Promise.all(lines)).flat();
-}
-
-async function withPassword(user: string): Promise<string> {
-  if (user.includes(":")) return user;
-  const { promptSecret } = await import("jsr:@std/cli@^1.0.0/prompt-secret");
-  const password = promptSecret(`Password of ${printable(user)}:`, { mask: "" });
-  if (password === null) throw usageError("there is no terminal to ask for the password of --user");
-  return `${user}:${password}`;
-}
-
-function netrcUser(found: ReturnType<typeof credentialsFor>): string | undefined {
-  return found && `${found.login}:${found.password ?? ""}`;
-}
-
-async function readCertificate(path: string): Promise<string> {
-  const pem = await readText("cacert", path);
-  const blocks = pem.matchAll(/^-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----/gm);
-  const bodies = [...blocks].map(([, body]) => body!);
-  if (bodies.length === 0) {
-    throw usageError(`cannot read --cacert ${path}: no certificate is in it`);
-  }
-  if (bodies.every(isCertificate)) return pem;
-  throw usageError(`cannot read --cacert ${path}: a certificate in it is damaged`);
-}
-
-/** Whether a text is base64 of one DER sequence, all of it: else the server's would be blamed. */
-function isCertificate(base64: string): boolean {
-  try {
-    const der = Uint8Array.from(atob(base64.replace(/\s/g, "")), (char) => char.charCodeAt(0));
-    const octets = der[1]! & 0x7f; // the length takes more bytes, as every certificate's does
-    const length = der.subarray(2, 2 + octets).reduce((sum, byte) => sum * 256 + byte, 0);
-    return der[0] === 0x30 && der[1]! > 0x80 && der.length === 2 + octets + length;
-  } catch {
-    return false;
-  }
-}
-
-/** The first of these environment variables that is set and may be read. */
-function environment(...names: string[]): string | undefined {
-  for (const variable of names) {
-    const { state } = Deno.permissions.querySync({ name: "env", variable });
-    const value = state === "granted" ? Deno.env.get(variable) : undefined;
-    if (value) return value;
-  }
-}
-
-function proxiesFromEnvironment(): { http?: string; https?: string } {
-  // HTTP_PROXY in capitals could be set by a request to a CGI program (CVE-2016-5385)
-  const http = environment("http_proxy", "all_proxy", "ALL_PROXY");
-  const https = environment("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY");
-  return { ...http && { http }, ...https && { https } };
-}
-
 /** The object that `--json` prints for a response; README.md has its schema. */
 function toJson(response: HttpResponse, more: Record<string, unknown>) {
   const headers: Record<string, string[]> = Object.create(null);
@@ -2205,6 +2206,10 @@ function toJson(response: HttpResponse, more: Record<string, unknown>) {
   const { status, redirects, timing } = response;
   const statusText = shown(response.statusText);
   return { version: 1, ...more, status, statusText, headers, redirects, timing };
+}
+
+function headText({ head }: HttpResponse): string {
+  return head.lines.map(shown).join("\n");
 }
 
 /** A command line: its options, and what its URLs have in common. */
@@ -2431,10 +2436,6 @@ class Command {
     ].filter((secret) => secret !== undefined && secret !== "") as string[];
     return secrets.reduce((text, secret) => text.replaceAll(secret, "***"), word);
   }
-}
-
-function headText({ head }: HttpResponse): string {
-  return head.lines.map(shown).join("\n");
 }
 
 async function main(args: string[]): Promise<number> {

@@ -146,7 +146,6 @@ export function unbracketed(host: string): string {
 
 /** The longest time of a timer, in milliseconds: a longer one would fire at once. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
-
 /** The longest time that options take, in seconds. */
 export const MAX_TIMER_S = Math.floor(MAX_TIMER_MS / 1000);
 
@@ -252,7 +251,6 @@ export class Deadline implements Disposable {
 
 /** How long a pipe that is full is left alone, in milliseconds. */
 const FULL_PIPE_MS = 10;
-
 /** How long the last lines wait for a reader that takes nothing, in milliseconds. */
 const LAST_LINES_MS = 1000;
 
@@ -316,7 +314,6 @@ export class OutputStream implements Sink {
 
 /** Standard output. */
 export const stdout: OutputStream = new OutputStream(Deno.stdout);
-
 /** Standard error. */
 export const stderr: OutputStream = new OutputStream(Deno.stderr);
 
@@ -374,6 +371,10 @@ export function text(name: string, takes: string): Value<string> {
   return { name, takes, parse: (text) => text || undefined };
 }
 
+function within(number: number, min: number, max: number): number | undefined {
+  return number >= min && number <= max ? number : undefined;
+}
+
 /** A value that is a whole number from `min` to `max`. */
 export function whole(name: string, min: number, max: number): Value<number> {
   const takes = `a whole number from ${min} to ${max}`;
@@ -387,46 +388,11 @@ export function decimal(name: string, min: number, max: number): Value<number> {
   return { name, takes, parse: (text) => within(number.test(text) ? +text : NaN, min, max) };
 }
 
-function within(number: number, min: number, max: number): number | undefined {
-  return number >= min && number <= max ? number : undefined;
-}
-
 /** Options of all three scripts. */
 export const COMMON = {
   help: { letter: "h", help: "show this" },
   version: { letter: "V", help: "show the version" },
 } as const satisfies OptionTable;
-
-/**
- * Parses a command line.
- *
- * @throws {TrioError} 2 if an option is unknown, or its value missing, wrong or too much.
- */
-export async function parseOptions<const Table extends OptionTable>(
-  args: readonly string[],
-  table: Table,
-): Promise<Parsed<Table>> {
-  const { parseArgs } = await import("jsr:@std/cli@^1.0.0/parse-args");
-  const names = Object.keys(table), valued = names.filter((name) => table[name]!.value);
-  const parsed = parseArgs(spellOut(args, table), {
-    string: [...valued, "_"],
-    collect: valued,
-    boolean: names.filter((name) => !table[name]!.value),
-  }) as Record<string, unknown> & { _: string[] };
-  const result: Record<string, unknown> = { _: parsed._, given: new Set() };
-  for (const name of names) {
-    const { value, many, default: otherwise } = table[name]!, given = parsed[name];
-    if (given === true || Array.isArray(given) && given.length > 0) {
-      (result.given as Set<string>).add(name);
-    }
-    if (!value) result[name] = given;
-    else {
-      const values = (given as string[]).map((text) => readValue(name, text, value));
-      result[name] = many ? values : values.at(-1) ?? otherwise;
-    }
-  }
-  return result as Parsed<Table>;
-}
 
 /**
  * Spells options out as `--name` or `--name=value`, the other arguments behind `--`: `parseArgs`
@@ -465,6 +431,37 @@ function readValue<T>(name: string, text: string, value: Value<T>): T {
   throw usageError(`--${name} takes ${value.takes}${text && `, not ${shown}`}`);
 }
 
+/**
+ * Parses a command line.
+ *
+ * @throws {TrioError} 2 if an option is unknown, or its value missing, wrong or too much.
+ */
+export async function parseOptions<const Table extends OptionTable>(
+  args: readonly string[],
+  table: Table,
+): Promise<Parsed<Table>> {
+  const { parseArgs } = await import("jsr:@std/cli@^1.0.0/parse-args");
+  const names = Object.keys(table), valued = names.filter((name) => table[name]!.value);
+  const parsed = parseArgs(spellOut(args, table), {
+    string: [...valued, "_"],
+    collect: valued,
+    boolean: names.filter((name) => !table[name]!.value),
+  }) as Record<string, unknown> & { _: string[] };
+  const result: Record<string, unknown> = { _: parsed._, given: new Set() };
+  for (const name of names) {
+    const { value, many, default: otherwise } = table[name]!, given = parsed[name];
+    if (given === true || Array.isArray(given) && given.length > 0) {
+      (result.given as Set<string>).add(name);
+    }
+    if (!value) result[name] = given;
+    else {
+      const values = (given as string[]).map((text) => readValue(name, text, value));
+      result[name] = many ? values : values.at(-1) ?? otherwise;
+    }
+  }
+  return result as Parsed<Table>;
+}
+
 /** The help: what it is for, then a line for each option, then what else there is to know. */
 export function helpText(intro: string, table: OptionTable, outro: string): string {
   const rows = Object.entries(table).map(([name, { letter, value }]) =>
@@ -497,14 +494,6 @@ export interface Script {
   args: () => string[];
 }
 
-/** Says on stderr, in one line, what failed and what to do about it; returns the exit code. */
-export async function report(script: Script, error: unknown): Promise<number> {
-  const [code, message] = await explain(script, error);
-  // what a peer sent may be part of it, and long
-  stderr.say(`${script.name}: ${message}`.replaceAll("\n", "\\n").slice(0, 2000));
-  return code;
-}
-
 /** The exit code for an error, and a sentence with its advice. */
 export async function explain(script: Script, error: unknown): Promise<[number, string]> {
   const message = error instanceof Error ? error.message : String(error);
@@ -515,6 +504,14 @@ export async function explain(script: Script, error: unknown): Promise<[number, 
   if (!(error instanceof TrioError)) return [EXIT.unexpected, message];
   const advice = script.advice[error.topic ?? error.code];
   return [error.code, advice ? `${message} (${advice})` : message];
+}
+
+/** Says on stderr, in one line, what failed and what to do about it; returns the exit code. */
+export async function report(script: Script, error: unknown): Promise<number> {
+  const [code, message] = await explain(script, error);
+  // what a peer sent may be part of it, and long
+  stderr.say(`${script.name}: ${message}`.replaceAll("\n", "\\n").slice(0, 2000));
+  return code;
 }
 
 /** The command that grants what the script needs, to be pasted in any folder. */
