@@ -61,7 +61,13 @@ import {
   whole,
   writeAll,
 } from "./mod.ts";
-import { type Checksum, checksumFor, parseChecksums, parseSha256 } from "./protocol/checksums.ts";
+import {
+  type Checksum,
+  checksumFor,
+  parseChecksums,
+  parseSha256,
+  RunningSum,
+} from "./protocol/checksums.ts";
 import { decoded } from "./protocol/coding.ts";
 import { remoteName } from "./protocol/content_disposition.ts";
 import { CookieJar } from "./protocol/cookies.ts";
@@ -75,7 +81,7 @@ import {
   valueOf,
   valuesOf,
 } from "./protocol/head.ts";
-import { parseHttpDate, retryAfter } from "./protocol/http_date.ts";
+import { parseHttpDate } from "./protocol/http_date.ts";
 import { decodeText, parseLines, parseUrlList } from "./protocol/lists.ts";
 import { credentialsFor, parseNetrc } from "./protocol/netrc.ts";
 import { type Piece, Pieces } from "./protocol/pieces.ts";
@@ -112,6 +118,7 @@ import {
   withScheme,
 } from "./protocol/request.ts";
 import { ResponseReader } from "./protocol/response.ts";
+import { pauseBefore, statusError } from "./protocol/retry.ts";
 import {
   type ForeignFile,
   isContinuable,
@@ -126,6 +133,7 @@ import {
   type VersionRecord,
 } from "./protocol/resume.ts";
 import { socks5 } from "./protocol/socks5.ts";
+import { checkCertificates, tlsError } from "./protocol/tls.ts";
 export { EXIT, TransientError, TrioError } from "./mod.ts";
 export { fileName } from "./protocol/file_name.ts";
 export { type Head, parseHead } from "./protocol/head.ts";
@@ -133,6 +141,7 @@ export { type Progress, progressText, type Timing, timingText } from "./protocol
 export { bypassesProxy, HttpUrl, parseUrl } from "./protocol/request.ts";
 export { type Framing, framing, ResponseReader } from "./protocol/response.ts";
 export { type Checksum } from "./protocol/checksums.ts";
+export { type FailedAnswer, statusError } from "./protocol/retry.ts";
 export { CookieJar } from "./protocol/cookies.ts";
 
 // --- Options and results -----------------------------------------------------
@@ -409,19 +418,6 @@ async function readExactly(conn: Deno.Conn, count: number): Promise<Uint8Array> 
     at += n;
   }
   return bytes;
-}
-
-function tlsError(error: unknown, host: string): TrioError {
-  const text = systemReason(error);
-  const why = /^invalid peer certificate: (.*)$/s.exec(text)?.[1];
-  if (why !== undefined) {
-    const topic = why.startsWith("UnknownIssuer") ? "issuer" : undefined;
-    const text = `the certificate of ${host} is not trusted: ${certificateReason(why)}`;
-    return new TrioError(EXIT.certificate, text, { cause: error, topic });
-  }
-  const plain = text.includes("InvalidContentType");
-  const what = plain ? "what answers there is not TLS" : text;
-  return new TrioError(EXIT.tls, `TLS handshake with ${host} failed: ${what}`, { cause: error });
 }
 
 function unlessBroken(error: unknown) {
@@ -710,17 +706,6 @@ class Exchange implements Source, Disposable {
   }
 }
 
-function certificateReason(why: string): string {
-  if (why.startsWith("UnknownIssuer")) return "unknown issuer";
-  if (/not ?valid ?for ?name/i.test(why)) return "it is for another name";
-  if (/expired/i.test(why)) return "it has expired";
-  if (why.startsWith("CaUsedAsEndEntity")) {
-    return "it is an authority's own, which signs others and serves nobody; make one for the " +
-      "server, signed by it";
-  }
-  return why;
-}
-
 // --- A request ---------------------------------------------------------------
 
 /** A response whose head has come; its body is read once. */
@@ -946,40 +931,6 @@ function found<T>(look: () => T): T | undefined {
   }
 }
 
-/** Adds up the checksum of the bytes in their order, if one is expected. */
-class Summer {
-  #hash: import("node:crypto").Hash | undefined;
-
-  constructor(readonly expected: Checksum | undefined) {}
-
-  /** Starts with what is in `file` up to `size`. */
-  async start(file?: Deno.FsFile, size: number = 0) {
-    if (!this.expected) return;
-    const { createHash } = await import("node:crypto");
-    this.#hash = createHash(this.expected.algorithm.replace("-", "").toLowerCase());
-    if (!file || size === 0) return;
-    file.seekSync(0, Deno.SeekMode.Start);
-    let left = size;
-    for await (const bytes of readUntilEof(file)) {
-      this.#hash.update(bytes.subarray(0, left));
-      left -= Math.min(left, bytes.length);
-      if (left === 0) break;
-    }
-  }
-
-  add(bytes: Uint8Array) {
-    this.#hash?.update(bytes);
-  }
-
-  /** @throws {TrioError} with code 90 if it is not the one expected. */
-  check() {
-    if (!this.expected) return;
-    const { algorithm, hex } = this.expected, found = this.#hash!.digest("hex");
-    if (found === hex) return;
-    throw new TrioError(EXIT.checksum, `the ${algorithm} is ${found}, not ${hex}`);
-  }
-}
-
 function cannotWrite(path: string, why: unknown, topic?: string): Error {
   if (why instanceof Deno.errors.NotCapable) {
     if (!why.message.includes("all access")) return why;
@@ -1021,10 +972,10 @@ class DirectOutput implements Output {
   #sink: Sink | undefined;
   /** The sink, if it is a regular file. */
   #file: Deno.FsFile | undefined;
-  #sum: Summer;
+  #sum: RunningSum;
 
   constructor(readonly name: string, readonly options: OutputOptions) {
-    this.#sum = new Summer(options.checksum);
+    this.#sum = new RunningSum(options.checksum);
   }
 
   get path() {
@@ -1131,7 +1082,7 @@ class PartFile implements Output {
   #mode: number | undefined;
   #file: Deno.FsFile | undefined;
   #created = false;
-  #sum: Summer;
+  #sum: RunningSum;
   /** Writes to different places wait for each other: each is a seek and a write. */
   #writing: Promise<unknown> = Promise.resolve();
 
@@ -1139,7 +1090,7 @@ class PartFile implements Output {
   constructor(readonly target: string, readonly options: OutputOptions) {
     this.path = partName(target);
     this.#recordPath = `${this.path}.json`;
-    this.#sum = new Summer(options.checksum);
+    this.#sum = new RunningSum(options.checksum);
   }
 
   /** Looks at what is there, and changes nothing. */
@@ -1218,9 +1169,15 @@ class PartFile implements Output {
 
   async proceed() {
     if (this.record?.ranges) return;
-    await this.#sum.start(this.#file, this.size);
+    await this.#sumUp();
     this.#file!.truncateSync(this.size);
     this.#file!.seekSync(this.size, Deno.SeekMode.Start);
+  }
+
+  /** Adds up what is there. */
+  async #sumUp() {
+    this.#file!.seekSync(0, Deno.SeekMode.Start);
+    await this.#sum.start(this.#file, this.size);
   }
 
   async write(bytes: Uint8Array) {
@@ -1249,7 +1206,7 @@ class PartFile implements Output {
   /** All bytes are there, and no gap is left. */
   async fill() {
     this.record = { ...this.record!, ranges: undefined };
-    await this.#sum.start(this.#file, this.size);
+    await this.#sumUp();
   }
 
   async check() {
@@ -1433,24 +1390,6 @@ const BUFFER_SIZE = 1024 * 1024;
 const PIECE_BUFFER_SIZE = 256 * 1024;
 /** How long bytes, or the spans that are there, stay unwritten while the disk is idle, in ms. */
 const FLUSH_MS = 1000;
-/** The longest pause between two tries, in seconds. */
-const MAX_BACKOFF_S = 60;
-/** The longest Retry-After that is waited for, in seconds. */
-const MAX_RETRY_AFTER_S = 3600;
-/** What may pass (RFC 9110 section 15, RFC 6585, RFC 8470, and those of proxies before a server). */
-const TRANSIENT_STATUS = [408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524];
-
-/** The error for a status of 400 or more. */
-export function statusError(response: HttpResponse): TrioError {
-  const { status, url, head } = response;
-  const text = `${url} answered ${status} ${shown(response.statusText)}`.trimEnd();
-  const options = { topic: "status" };
-  if (!TRANSIENT_STATUS.includes(status)) return new TrioError(EXIT.status, text, options);
-  const wait = retryAfter(valueOf(head, "retry-after") ?? "", new Date());
-  if (wait === undefined) return new TransientError(EXIT.status, text, options);
-  const told = `${text} (retry after ${wait} s)`;
-  return new TransientError(EXIT.status, told, { topic: "retry after", retryAfter: wait });
-}
 
 function tooLarge(limit?: number): TrioError {
   const bytes = limit === undefined ? "allowed" : `${limit} bytes`;
@@ -1469,9 +1408,8 @@ async function retrying<T>(
       return { result: await attempt(), attempts };
     } catch (error) {
       if (!(error instanceof TrioError) || !mayPass(error) || attempts > retry) throw error;
-      const asked = error instanceof TransientError ? error.retryAfter : undefined;
-      const pause = asked ?? Math.min(2 ** (attempts - 1), MAX_BACKOFF_S);
-      if (pause * 1000 >= deadline.left || pause > MAX_RETRY_AFTER_S) throw error;
+      const pause = pauseBefore(attempts, error);
+      if (pause === undefined || pause * 1000 >= deadline.left) throw error;
       onRetry?.(error, pause);
       if (pause > 0) await sleep(pause * 1000, deadline.signal);
     }
@@ -2138,27 +2076,10 @@ function proxiesFromEnvironment(): { http?: string; https?: string } {
   return { ...http && { http }, ...https && { https } };
 }
 
-/** Whether a text is base64 of one DER sequence, all of it: else the server's would be blamed. */
-function isCertificate(base64: string): boolean {
-  try {
-    const der = Uint8Array.from(atob(base64.replace(/\s/g, "")), (char) => char.charCodeAt(0));
-    const octets = der[1]! & 0x7f; // the length takes more bytes, as every certificate's does
-    const length = der.subarray(2, 2 + octets).reduce((sum, byte) => sum * 256 + byte, 0);
-    return der[0] === 0x30 && der[1]! > 0x80 && der.length === 2 + octets + length;
-  } catch {
-    return false;
-  }
-}
-
 async function readCertificate(path: string): Promise<string> {
   const pem = await readText("cacert", path);
-  const blocks = pem.matchAll(/^-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----/gm);
-  const bodies = [...blocks].map(([, body]) => body!);
-  if (bodies.length === 0) {
-    throw usageError(`cannot read --cacert ${path}: no certificate is in it`);
-  }
-  if (bodies.every(isCertificate)) return pem;
-  throw usageError(`cannot read --cacert ${path}: a certificate in it is damaged`);
+  checkCertificates(pem, path);
+  return pem;
 }
 
 /** The options of the library for those of a command line. */
