@@ -9,7 +9,7 @@ import {
   TrioError,
   VERSION,
   writeAll,
-} from "../mod.ts";
+} from "../mod_old.ts";
 import { fc } from "./support/fuzz.ts";
 import { ROOT, run } from "./support/process.ts";
 
