@@ -241,6 +241,7 @@ class Link implements Disposable {
       await conn.handshake();
     } catch (cause) {
       const what = systemReason(cause);
+      if (what.startsWith("Invalid hostname")) throw usageError(what);
       throw what.startsWith("invalid peer certificate")
         ? new TrioError(EXIT.certificate, `${this.where} is not trusted: ${what}`, { cause })
         : systemError(EXIT.tls, `TLS with ${this.where} failed`, cause);
@@ -987,7 +988,7 @@ function checkTogether({ given, _: names, gone, connect, expect }: Given): void 
 function checkNames({ _: names, literal, lines, ping, interactive }: Given): void {
   for (const [at, name] of names.entries()) {
     if (isGarbled(name)) {
-      throw usageError(`${quote(name)} was not UTF-8 (what has U+FFFD in it comes in by NAME -)`);
+      throw usageError(`${quote(name)} was not UTF-8 (a name that really has U+FFFD in it comes in by NAME -)`);
     }
     checkName(name, lines);
     const port = Number(name.match(/^(?:.*:)?(\d{1,5})$/s)?.[1]);
