@@ -221,9 +221,7 @@ class Link implements Disposable {
         : systemError(EXIT.connect, `cannot connect to ${where}`, error);
     });
     if (isToItself(conn)) {
-      // a byte that nobody reads makes close a reset: the port is free at once for its server
-      await conn.write(new Uint8Array(1));
-      conn.close();
+      conn.close(); // at once: a server may want this port
       const refused = new Deno.errors.ConnectionRefused("Connection refused (by itself)");
       throw systemError(EXIT.connect, `cannot connect to ${where}`, refused);
     }

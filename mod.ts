@@ -174,6 +174,9 @@ export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
   }
 }
 
+/** How long what is ready may still be read when it is time, in milliseconds: the next poll. */
+const LAST_READ_MS = 10;
+
 /**
  * Says when something must be over: aborts its signal when the time that was set has passed, or
  * when another signal aborts. It may be set again and again; a timer that runs is used again.
@@ -197,7 +200,7 @@ export class Deadline implements Disposable {
   #end = Infinity;
   #due = Infinity;
   #timer: AbortSignal | undefined;
-  /** Whether it was time a turn of the event loop ago: what is ready to be read goes first. */
+  /** Whether it was time {@linkcode LAST_READ_MS} ago. */
   #overdue = false;
   #reason: () => unknown = () => undefined;
 
@@ -240,7 +243,8 @@ export class Deadline implements Disposable {
     this.#overdue = left <= 0;
     if (left === Infinity) return;
     // the first setTimeout of a process takes 5 ms to load, this 0.4
-    this.#timer = AbortSignal.timeout(Math.min(Math.max(Math.ceil(left), 0), MAX_TIMER_MS));
+    const ms = this.#overdue ? LAST_READ_MS : Math.ceil(left);
+    this.#timer = AbortSignal.timeout(Math.min(ms, MAX_TIMER_MS));
     this.#timer.addEventListener("abort", this.#check);
   };
 
