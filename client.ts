@@ -204,8 +204,10 @@ class Link implements Disposable {
    */
   static async open(options: LinkOptions): Promise<Link> {
     const link = new Link(options);
-    await link.within(() => "accept the connection", async () => {
+    let duty = "accept the connection";
+    await link.within(() => duty, async () => {
       await link.#connect();
+      duty = "finish the TLS handshake";
       if (options.tls) await link.#secureWith(options);
     });
     return link;
