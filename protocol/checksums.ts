@@ -25,7 +25,7 @@ const ALGORITHMS: Record<number, Checksum["algorithm"] | undefined> = {
   128: "SHA-512",
 };
 
-/** `HEX  name`, `HEX *name`, `HEX name`, `HEX`; a backslash before it says that the name has some. */
+/** `HEX  name`, `HEX *name`, `HEX name`, `HEX`; a backslash first: the name has escapes. */
 const LINE = /^(?<escaped>\\?)(?<hex>[\da-f]+)(?:(?: [ *](?! )|[ \t]+)(?<name>.+))?$/i;
 
 /** `SHA256 (name) = HEX` of BSD and `--tag`, `SHA2-256(name)= HEX` of openssl. */

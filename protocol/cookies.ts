@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { trimmed } from "./head.ts";
 import { parseHttpDate } from "./http_date.ts";
 
 /** The most bytes of a field that sets a cookie, more than any of a cookie within the limits. */
@@ -28,11 +29,6 @@ interface Cookie {
   secure: boolean;
   /** When it ends, in milliseconds. */
   expires: number;
-}
-
-/** Without spaces and tabs at both ends; `trim` would take bytes of UTF-8 too. */
-function trimmed(text: string): string {
-  return text.replace(/^[ \t]+|[ \t]+$/g, "");
 }
 
 /** Whether a character may be neither in a head nor in a cookie. */
@@ -127,7 +123,7 @@ export class CookieJar {
     }
   }
 
-  /** Whether it would take the place of a secure one, and comes from where anybody could write it. */
+  /** Whether it would take the place of a secure one, and came where anybody can forge it. */
   #isShielded({ name, host, path }: Cookie, url: URL): boolean {
     return url.protocol !== "https:" &&
       this.#cookies.some((other) =>

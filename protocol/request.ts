@@ -222,6 +222,25 @@ function parseHeaderLine(line: string): { name: string; value: string | undefine
   return { name, value: mark === ":" && value === "" ? undefined : value };
 }
 
+/** Header fields as lines like `Name: value`, as an object, or as `Headers`. */
+export type HeaderInput = readonly string[] | Readonly<Record<string, string>> | Headers;
+
+/**
+ * The lines of header fields, in whatever form they were given.
+ *
+ *     { A: "b", C: "" } → ["A: b", "C;"]
+ *
+ * @throws {TrioError} with code 2 if they are in none.
+ */
+export function headerLines(headers: HeaderInput = []): readonly string[] {
+  const entries = headers instanceof Headers ? [...headers] : Object.entries(headers);
+  if (typeof headers !== "object" || !entries.every(([, value]) => typeof value === "string")) {
+    throw usageError("headers are lines like `Name: value`, an object of texts, or Headers");
+  }
+  if (Array.isArray(headers)) return headers;
+  return entries.map(([name, value]) => value === "" ? `${name};` : `${name}: ${value}`);
+}
+
 /** The value of a header that a user's lines set, if they do. */
 export function headerOf(headers: readonly string[], name: string): string | undefined {
   return headers.map(parseHeaderLine).find((field) => field.name.toLowerCase() === name)?.value;

@@ -257,7 +257,7 @@ function judgePart(
 }
 
 /** Whether an answer has the validator of the record, and none that contradicts it. */
-function repeats(record: VersionRecord, head: Head): boolean {
+export function repeats(record: VersionRecord, head: Head): boolean {
   const validator = validatorOf(record);
   if (validator === undefined) return false;
   const etag = valueOf(head, "etag"), modified = valueOf(head, "last-modified");
