@@ -173,9 +173,13 @@ export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
   }
 }
 
+/** How long what is ready may still be read when it is time, in milliseconds: the next poll. */
+const LAST_READ_MS = 10;
+
 /**
  * Says when something must be over: aborts its signal when the time that was set has passed, or
  * when another signal aborts. It may be set again and again; a timer that runs is used again.
+ * What came in time is read first, also where the process was stopped (SIGSTOP) for longer.
  *
  * @example
  * ```ts
@@ -195,6 +199,8 @@ export class Deadline implements Disposable {
   #end = Infinity;
   #due = Infinity;
   #timer: AbortSignal | undefined;
+  /** Whether it was time {@linkcode LAST_READ_MS} ago. */
+  #overdue = false;
   #reason: () => unknown = () => undefined;
 
   /** Aborts with `outer`, too. */
@@ -232,10 +238,12 @@ export class Deadline implements Disposable {
     this.#timer?.removeEventListener("abort", this.#check);
     this.#due = this.#end;
     const { left } = this;
-    if (left <= 0) return this.abort(this.#reason());
+    if (left <= 0 && this.#overdue) return this.abort(this.#reason());
+    this.#overdue = left <= 0;
     if (left === Infinity) return;
     // the first setTimeout of a process takes 5 ms to load, this 0.4
-    this.#timer = AbortSignal.timeout(Math.min(Math.ceil(left), MAX_TIMER_MS));
+    const ms = this.#overdue ? LAST_READ_MS : Math.ceil(left);
+    this.#timer = AbortSignal.timeout(Math.min(ms, MAX_TIMER_MS));
     this.#timer.addEventListener("abort", this.#check);
   };
 
@@ -362,6 +370,8 @@ export type Parsed<Table extends OptionTable> =
   & {
     /** The arguments that are no options. */
     _: string[];
+    /** How many of these, the last ones, are behind `--`. */
+    literal: number;
     /** The names of the options that were given. */
     given: Set<string>;
   };
@@ -395,16 +405,16 @@ export const COMMON = {
 } as const satisfies OptionTable;
 
 /**
- * Spells options out as `--name` or `--name=value`, the other arguments behind `--`: `parseArgs`
- * alone takes a value that begins with `-` for an option, reads `-oFILE` as five flags, and a NAME
- * `true` behind a flag as its value.
+ * Spells options out as `--name` or `--name=value`, behind the other arguments: `parseArgs` alone
+ * takes a value that begins with `-` for an option, reads `-oFILE` as five flags, and a NAME `true`
+ * behind a flag as its value.
  */
 function spellOut(args: readonly string[], table: OptionTable): string[] {
   const options: string[] = [], others: string[] = [], rest = [...args];
   const letters = new Map(Object.entries(table).map(([name, { letter }]) => [letter, name]));
   for (let arg; (arg = rest.shift()) !== undefined;) {
     const [, given, more] = arg.match(/^(--[^=]+|-[^-])(.*)$/su) ?? [];
-    if (arg === "--") others.push(...rest.splice(0));
+    if (arg === "--") return [...others, ...options, "--", ...rest];
     else if (given === undefined) others.push(arg);
     else {
       const name = given.startsWith("--") ? given.slice(2) : letters.get(given[1]) ?? "";
@@ -421,7 +431,7 @@ function spellOut(args: readonly string[], table: OptionTable): string[] {
       }
     }
   }
-  return [...options, "--", ...others];
+  return [...others, ...options];
 }
 
 function readValue<T>(name: string, text: string, value: Value<T>): T {
@@ -444,10 +454,16 @@ export async function parseOptions<const Table extends OptionTable>(
   const names = Object.keys(table), valued = names.filter((name) => table[name]!.value);
   const parsed = parseArgs(spellOut(args, table), {
     string: [...valued, "_"],
+    "--": true,
     collect: valued,
     boolean: names.filter((name) => !table[name]!.value),
-  }) as Record<string, unknown> & { _: string[] };
-  const result: Record<string, unknown> = { _: parsed._, given: new Set() };
+  }) as Record<string, unknown> & { _: string[]; "--": string[] };
+  const literal = parsed["--"];
+  const result: Record<string, unknown> = {
+    _: [...parsed._, ...literal],
+    literal: literal.length,
+    given: new Set(),
+  };
   for (const name of names) {
     const { value, many, default: otherwise } = table[name]!, given = parsed[name];
     if (given === true || Array.isArray(given) && given.length > 0) {
