@@ -988,7 +988,9 @@ function checkTogether({ given, _: names, gone, connect, expect }: Given): void 
 function checkNames({ _: names, literal, lines, ping, interactive }: Given): void {
   for (const [at, name] of names.entries()) {
     if (isGarbled(name)) {
-      throw usageError(`${quote(name)} was not UTF-8 (a name that really has U+FFFD in it comes in by NAME -)`);
+      throw usageError(
+        `${quote(name)} was not UTF-8 (a name that really has U+FFFD in it comes in by NAME -)`,
+      );
     }
     checkName(name, lines);
     const port = Number(name.match(/^(?:.*:)?(\d{1,5})$/s)?.[1]);

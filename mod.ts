@@ -504,7 +504,7 @@ export interface Script {
   name: string;
   /** What to do about an error, by its topic or its code. */
   advice: Readonly<Record<string, string>>;
-  /** What the command line needs, as flags of `deno run` without `--allow-`: `net=127.0.0.1:80`. */
+  /** The flags it needs, those of permissions without `--allow-`: `net=127.0.0.1:80`. */
   needs: () => string[] | Promise<string[]>;
   /** The arguments, without secrets. */
   args: () => string[];
@@ -532,7 +532,8 @@ export async function report(script: Script, error: unknown): Promise<number> {
 
 /** The command that grants what the script needs, to be pasted in any folder. */
 async function granting(script: Script): Promise<string> {
-  const flags = (await script.needs()).map((need) => `--allow-${need}`);
+  const flags = (await script.needs())
+    .map((need) => need.startsWith("unstable-") ? `--${need}` : `--allow-${need}`);
   const { mainModule } = Deno;
   const path = mainModule.startsWith("file:")
     ? decodeURIComponent(new URL(mainModule).pathname)

@@ -62,11 +62,6 @@ function commands(bench: Bench, ceiling: string): Record<string, string[]> {
   });
 }
 
-/** Starts a server, ours in the environment that `deno task server` gives it. */
-function startServer(command: string[]): Server {
-  return new Server(command, { DENO_TOKIO_MAX_IO_EVENTS_PER_TICK: "64" });
-}
-
 /** Measures server.ts and its peers. */
 export async function benchServer(bench: Bench): Promise<Section> {
   await find(bench, ["node", "python3"]);
@@ -80,7 +75,7 @@ export async function benchServer(bench: Bench): Promise<Section> {
     await using servers = new AsyncDisposableStack();
     const ports: Record<string, number> = {};
     for (const [name, command] of Object.entries(all)) {
-      ports[name] = await servers.use(startServer(command)).port;
+      ports[name] = await servers.use(new Server(command)).port;
     }
     return await interleave(
       bench,
@@ -260,7 +255,7 @@ async function measureIdle(
   load: string,
   count: number,
 ): Promise<Idle> {
-  await using server = startServer(command);
+  await using server = new Server(command);
   const port = await server.port;
   await output(load, ["greet", String(port), "1", "0.2"]); // warms up
   const before = server.memory;
