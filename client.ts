@@ -13,7 +13,7 @@
  *
  * @module
  */
-import { TextLineStream } from "@std/streams/text-line-stream";
+import { TextLineStream } from "jsr:@std/streams@^1.0.0/text-line-stream";
 import {
   EXIT,
   parseNumber,
@@ -24,7 +24,10 @@ import {
   TrioError,
   VERSION,
   writeAll,
-} from "./mod.ts";
+} from "./mod_old.ts";
+import { quote, Replies, replyTo } from "./protocol/greeting.ts";
+
+export { Replies };
 
 /** How {@linkcode connect} connects. */
 export interface ConnectOptions {
@@ -93,124 +96,6 @@ export type ClientEvent =
   | { event: "summary"; sent: number; received: number; lost: number } & Statistics;
 
 const text = new TextEncoder();
-const WELCOME = text.encode("Welcome!");
-const HELLO = text.encode("Hello, ");
-const NOTHING = new Uint8Array();
-
-/**
- * Compares what a server says, in whatever pieces it comes, with what it has
- * to say. Of what came it keeps the last piece at most.
- *
- * @example
- * ```ts
- * import { assert } from "@std/assert";
- *
- * const text = new TextEncoder(), replies = new Replies("localhost:9999");
- * replies.take(text.encode("Welcome!Hello, A"));
- * replies.begin();
- * replies.expect("Hello, Ada!");
- * assert(!replies.complete);
- * replies.take(text.encode("da!"));
- * assert(replies.complete);
- * ```
- */
-export class Replies {
-  #due: Uint8Array = WELCOME;
-  #got = 0; // bytes of what is due
-  #rest: Uint8Array = NOTHING; // what came after that
-  #over = false;
-
-  /** The welcome is due first; errors name `where` the server is. */
-  constructor(readonly where: string) {}
-
-  /** Whether all that is due has come. */
-  get complete(): boolean {
-    return this.#got === this.#due.length;
-  }
-
-  /** Whether not even the beginning of the welcome has come. */
-  get silent(): boolean {
-    return this.#due === WELCOME && this.#got === 0;
-  }
-
-  /** Whether nothing is due any more. */
-  get over(): boolean {
-    return this.#over;
-  }
-
-  /**
-   * Takes what came while something was due.
-   *
-   * @throws {TrioError} 1 if that is wrong, as the methods below.
-   */
-  take(bytes: Uint8Array): void {
-    this.#rest = bytes;
-    this.#compare();
-  }
-
-  /** Turns to the next reply: `Hello, ` is due, whatever the name will be. */
-  begin(): void {
-    this.#due = HELLO;
-    this.#got = 0;
-    this.#compare();
-  }
-
-  /** Makes all of the reply due, now that the name is known. */
-  expect(reply: string): void {
-    this.#due = text.encode(reply);
-    this.#compare();
-  }
-
-  /** Makes nothing due any more. */
-  end(): void {
-    this.#over = true;
-    this.#compare();
-  }
-
-  #compare(): void {
-    const part = this.#rest.subarray(0, this.#due.length - this.#got);
-    const wrong = this.#over
-      ? this.#got + this.#rest.length > 0
-      : part.some((byte, i) => byte !== this.#due[this.#got + i]);
-    if (wrong) throw this.#unexpected();
-    this.#got += part.length;
-    this.#rest = this.#rest.subarray(part.length);
-  }
-
-  #unexpected(): TrioError {
-    const came = new Uint8Array(this.#got + this.#rest.length);
-    came.set(this.#due.subarray(0, this.#got));
-    came.set(this.#rest, this.#got);
-    const what = difference(came, this.#over ? NOTHING : this.#due);
-    return new TrioError(EXIT.unexpected, `unexpected reply from ${this.where}: ${what}`);
-  }
-}
-
-/** Says what came instead of what was due, and what may help. */
-function difference(came: Uint8Array, due: Uint8Array): string {
-  const decoder = new TextDecoder();
-  const is = decoder.decode(came), should = decoder.decode(due);
-  let at = 0;
-  while (at < is.length && is[at] === should[at]) at++;
-  const from = at > 30 ? at - 15 : 0; // shows where a long reply goes wrong
-  const wanted = should ? quote(should, from) : "the end";
-  const hint = due === WELCOME
-    ? " (is this a greeting server?)"
-    : is[at] === "!" && at > HELLO.length
-    ? " (only a part of the name was answered: try --lines on both sides)"
-    : is[at] === "\n" && should[at] === "!"
-    ? " (the server does not know lines: try without --lines)"
-    : "";
-  return `${quote(is, from)} instead of ${wanted}${hint}`;
-}
-
-/** Quotes `text` from `from` on, printable and at most a part of a line. */
-function quote(text: string, from = 0): string {
-  const most = 40;
-  const shown = printable(text.slice(from, from + most + 1)).replaceAll("\n", "\\n");
-  const end = shown.length > most ? "…" : "";
-  return `"${from ? "…" : ""}${shown.slice(0, most)}${end}"`;
-}
 
 /**
  * Summarizes times in milliseconds; percentiles are of the nearest rank.
@@ -345,7 +230,7 @@ export async function connect(options: ConnectOptions = {}): Promise<Greeter> {
     async greet(name) {
       checkName(name, lines);
       if (name === "exit") throw usage("exit gets no reply: call exit()");
-      const reply = `Hello, ${name}!`;
+      const reply = replyTo(name);
       await inTurn(`answer ${quote(name)}`, async () => {
         const message = text.encode(name + newline);
         replies.expect(reply + newline);

@@ -24,7 +24,7 @@ import {
   TrioError,
   VERSION,
   writeAll,
-} from "./mod.ts";
+} from "./mod_old.ts";
 
 /** How {@linkcode request} asks, and how long it waits. Times are seconds. */
 export interface RequestOptions {

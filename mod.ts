@@ -1,13 +1,15 @@
 /**
- * What the three scripts share: reading until EOF, writing all, printable
- * text, the command line, and the one way from an error to an exit code.
+ * What the three scripts share, in this order: errors and exit codes, bytes, text, addresses,
+ * time, standard output and error, options, and the one way from an error to an exit code.
+ * It knows nothing of HTTP, of the greeting, or of files.
  *
  * @module
  */
-import { parseArgs } from "@std/cli/parse-args";
 
 /** The version of this package, as `--version` prints it. */
 export const VERSION = "0.1.0";
+
+// --- Errors and exit codes ---------------------------------------------------
 
 /** Exit codes: curl's numbers where curl has one; the README has the table. */
 // deno-fmt-ignore
@@ -18,19 +20,68 @@ export const EXIT = {
   permission: 77, checksum: 90, interrupted: 130,
 } as const;
 
+/** What a {@linkcode TrioError} has beside its code and its sentence. */
+export interface TrioErrorOptions extends ErrorOptions {
+  /** What it is about, where the code does not say it: the key of a command's advice. */
+  topic?: string | undefined;
+}
+
 /** An error that is a sentence for a person and an exit code for a program. */
 export class TrioError extends Error {
+  /** What it is about, where the code does not say it. */
+  readonly topic: string | undefined;
+
   /** Makes an error of the kind `code`, one of {@linkcode EXIT}. */
-  constructor(readonly code: number, message: string, options?: ErrorOptions) {
+  constructor(readonly code: number, message: string, options: TrioErrorOptions = {}) {
     super(message, options);
     this.name = "TrioError";
+    this.topic = options.topic;
   }
 }
 
+/** What a {@linkcode TransientError} has beside. */
+export interface TransientErrorOptions extends TrioErrorOptions {
+  /** The seconds that the peer asked to wait before the next try. */
+  retryAfter?: number | undefined;
+}
+
+/** A failure that may pass: trying again may help. */
+export class TransientError extends TrioError {
+  /** The seconds that the peer asked to wait before the next try. */
+  readonly retryAfter: number | undefined;
+
+  /** Makes such an error. */
+  constructor(code: number, message: string, options: TransientErrorOptions = {}) {
+    super(code, message, options);
+    this.retryAfter = options.retryAfter;
+  }
+}
+
+/** An error of the kind "bad command line", or of bad options of a library call. */
+export function usageError(message: string): TrioError {
+  return new TrioError(EXIT.usage, message);
+}
+
+/**
+ * What an error of the system says, without its number, the call and the path:
+ * `Permission denied (os error 13): open 'a'` → `Permission denied`.
+ */
+export function systemReason(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replace(/^failed to lookup address information: /, "")
+    .replace(/ \(os error \d+\)(: \w+ '.*')?/s, "");
+}
+
+// --- Bytes -------------------------------------------------------------------
+
+/** What bytes are read from, as `Deno.Conn`. */
+export type Source = Pick<Deno.Conn, "read">;
+
+/** What bytes are written to, as `Deno.Conn`. */
+export type Sink = Pick<Deno.Conn, "write">;
+
 /** Yields what `source` gives until EOF, chunk by chunk. */
-export async function* readUntilEof(
-  source: Pick<Deno.Conn, "read">,
-): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+export async function* readUntilEof(source: Source): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   const buffer = new Uint8Array(64 * 1024);
   for (let n; (n = await source.read(buffer)) !== null;) yield buffer.slice(0, n);
 }
@@ -40,110 +91,474 @@ export async function* readUntilEof(
  *
  * @throws {RangeError} if that is more than `limit` bytes.
  */
-export async function readAll(
-  source: Pick<Deno.Conn, "read">,
-  limit: number,
-): Promise<Uint8Array> {
-  // not at the top, where they would cost each start 2 ms
-  const { toBytes } = await import("@std/streams/to-bytes");
-  const limited = await import("@std/streams/limited-bytes-transform-stream");
-  const most = new limited.LimitedBytesTransformStream(limit, { error: true });
-  return await toBytes(ReadableStream.from(readUntilEof(source)).pipeThrough(most));
+export async function readAll(source: Source, limit: number): Promise<Uint8Array> {
+  // loaded when needed: using the scripts as a library asks no registry
+  const { toBytes } = await import("jsr:@std/streams@^1.0.0/to-bytes");
+  const { LimitedBytesTransformStream } = await import(
+    "jsr:@std/streams@^1.0.0/limited-bytes-transform-stream"
+  );
+  const limited = new LimitedBytesTransformStream(limit, { error: true });
+  return await toBytes(ReadableStream.from(readUntilEof(source)).pipeThrough(limited));
 }
 
 /** Writes all of `bytes`: one write of a socket may take only some of them. */
-export async function writeAll(sink: Pick<Deno.Conn, "write">, bytes: Uint8Array): Promise<void> {
+export async function writeAll(sink: Sink, bytes: Uint8Array): Promise<void> {
   for (let n = 0; n < bytes.length;) n += await sink.write(bytes.subarray(n));
 }
 
-/** Shows control characters but newline and tab as `\x1b`: no terminal obeys. */
+// --- Text --------------------------------------------------------------------
+
+/** Shows control characters other than newline and tab as `\x1b`, so that no terminal obeys them. */
 export function printable(text: string): string {
-  return text.replace(
-    /[^\P{Cc}\n\t]/gu,
-    (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
+  return text.replace(/[^\P{Cc}\n\t]/gu, (char) => `\\x${hex(char, 2)}`);
+}
+
+/** A value as one line of JSON without control characters (`JSON.stringify` leaves DEL and C1). */
+export function jsonLine(value: unknown): string {
+  return JSON.stringify(value).replace(/\p{Cc}/gu, (char) => `\\u${hex(char, 4)}`);
+}
+
+function hex(char: string, digits: number): string {
+  return char.charCodeAt(0).toString(16).padStart(digits, "0");
+}
+
+// --- Addresses ---------------------------------------------------------------
+
+/** Where a peer is, as `Deno.NetAddr`. */
+export interface Address {
+  /** A name, or an address without brackets. */
+  hostname: string;
+  /** The port, 0 to 65535. */
+  port: number;
+}
+
+/** `127.0.0.1:80`, `[::1]:80`: brackets keep the colons of IPv6 from the port's. */
+export function hostPort({ hostname, port }: Address): string {
+  return `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+}
+
+/** A host without the brackets of IPv6: `[::1]` → `::1`; others as they are. */
+export function unbracketed(host: string): string {
+  return host.replace(/^\[(.*)\]$/, "$1");
+}
+
+// --- Time --------------------------------------------------------------------
+
+/** The longest time of a timer, in milliseconds: a longer one would fire at once. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** The longest time that options take, in seconds. */
+export const MAX_TIMER_S = Math.floor(MAX_TIMER_MS / 1000);
+
+/** Waits for `pending`, but rejects with the signal's reason as soon as that aborts. */
+export async function abortable<T>(pending: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort);
+  try {
+    return await Promise.race([pending, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", abort);
+  }
+}
+
+/** Resolves after so many milliseconds; rejects with the signal's reason if that aborts before. */
+export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, Math.min(ms, MAX_TIMER_MS));
+  try {
+    await abortable(promise, signal);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /**
- * Parses a command line: `takes` says what each option with a value takes,
- * `flags` are those without, `letters` the short names. Each option with a
- * value gives all it was given; `_` has the arguments that are no options.
+ * Says when something must be over: aborts its signal when the time that was set has passed, or
+ * when another signal aborts. It may be set again and again; a timer that runs is used again.
  *
- * `parseArgs` alone passes unknown options, loses a value that starts with
- * `-` and takes `true` after a flag as its value: so options are checked and
- * spelled out as `--name=value` first, and the other arguments kept apart.
+ * @example
+ * ```ts
+ * import { assertRejects } from "jsr:@std/assert@^1.0.0";
  *
- * @throws {TrioError} 2 if an option is unknown, or its value missing or extra.
+ * using deadline = new Deadline();
+ * deadline.set(0.001, () => new Error("late"));
+ * await assertRejects(() => sleep(5000, deadline.signal), Error, "late");
+ * ```
  */
-export function parseOptions<Value extends string, Flag extends string>(
+export class Deadline implements Disposable {
+  readonly #controller = new AbortController();
+  /** Aborts when it is time. */
+  readonly signal: AbortSignal = this.#controller.signal;
+  readonly #outer: AbortSignal | undefined;
+  /** When it is time, and when the timer that runs fires, on the clock of `performance`. */
+  #end = Infinity;
+  #due = Infinity;
+  #timer: AbortSignal | undefined;
+  #reason: () => unknown = () => undefined;
+
+  /** Aborts with `outer`, too. */
+  constructor(outer?: AbortSignal | undefined) {
+    this.#outer = outer;
+    if (outer?.aborted) this.#onAbort();
+    else outer?.addEventListener("abort", this.#onAbort);
+  }
+
+  #onAbort = () => this.abort(this.#outer!.reason);
+
+  /** Aborts the signal now; only the first reason counts. */
+  abort(reason: unknown): void {
+    this.#controller.abort(reason);
+  }
+
+  /** How many milliseconds are left. */
+  get left(): number {
+    return this.#end - performance.now();
+  }
+
+  /** Allows so many seconds from now; `reason` gives what the signal aborts with. */
+  set(seconds: number, reason: () => unknown): void {
+    this.#end = performance.now() + seconds * 1000;
+    this.#reason = reason;
+    if (this.#end < this.#due) this.#check();
+  }
+
+  /** Allows any time. */
+  clear(): void {
+    this.#end = Infinity;
+  }
+
+  #check = () => {
+    this.#timer?.removeEventListener("abort", this.#check);
+    this.#due = this.#end;
+    const { left } = this;
+    if (left <= 0) return this.abort(this.#reason());
+    if (left === Infinity) return;
+    // the first setTimeout of a process takes 5 ms to load, this 0.4
+    this.#timer = AbortSignal.timeout(Math.min(Math.ceil(left), MAX_TIMER_MS));
+    this.#timer.addEventListener("abort", this.#check);
+  };
+
+  /** Aborts no more. */
+  [Symbol.dispose](): void {
+    this.clear();
+    this.#timer?.removeEventListener("abort", this.#check);
+    this.#outer?.removeEventListener("abort", this.#onAbort);
+  }
+}
+
+// --- Standard output and error -----------------------------------------------
+
+/** How long a pipe that is full is left alone, in milliseconds. */
+const FULL_PIPE_MS = 10;
+
+/** How long the last lines wait for a reader that takes nothing, in milliseconds. */
+const LAST_LINES_MS = 1000;
+
+/**
+ * One of the standard streams: what is written goes out in order, never blocks the thread
+ * (`console.log` would, on a full pipe), and holds up nobody who does not wait for it.
+ */
+export class OutputStream implements Sink {
+  #last: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+
+  /** Writes to `stream`: `Deno.stdout` or `Deno.stderr`. */
+  constructor(readonly stream: Sink) {}
+
+  /** Writes all of `bytes` behind what was written before; returns their number. */
+  write(bytes: Uint8Array): Promise<number> {
+    this.#waiting++;
+    const written = this.#last.then(() => this.#writeAll(bytes)).finally(() => this.#waiting--);
+    this.#last = written.catch(() => {}); // who waits for it is told
+    return written;
+  }
+
+  async #writeAll(bytes: Uint8Array): Promise<number> {
+    for (let n = 0; n < bytes.length;) {
+      try {
+        n += await this.stream.write(bytes.subarray(n));
+      } catch (error) {
+        // another process that shares the pipe made it non-blocking: nothing tells when it has room
+        if (!(error instanceof Deno.errors.WouldBlock)) throw error;
+        await new Promise((resolve) => setTimeout(resolve, FULL_PIPE_MS));
+      }
+    }
+    return bytes.length;
+  }
+
+  /** Writes a line, made printable. */
+  async print(line: string): Promise<void> {
+    await this.write(new TextEncoder().encode(`${printable(line)}\n`));
+  }
+
+  /** Writes a line, made printable, if it can be written; nobody waits for it. */
+  say(line: string): void {
+    this.print(line).catch(() => {});
+  }
+
+  /** Whether all is written. */
+  get idle(): boolean {
+    return this.#waiting === 0;
+  }
+
+  /** Waits until all is written, as long as somebody reads. */
+  async flush(): Promise<void> {
+    for (let before = NaN; this.#waiting > 0 && this.#waiting !== before;) {
+      before = this.#waiting;
+      const quiet = Promise.withResolvers<void>();
+      AbortSignal.timeout(LAST_LINES_MS).onabort = () => quiet.resolve();
+      await Promise.race([this.#last, quiet.promise]);
+    }
+  }
+}
+
+/** Standard output. */
+export const stdout: OutputStream = new OutputStream(Deno.stdout);
+
+/** Standard error. */
+export const stderr: OutputStream = new OutputStream(Deno.stderr);
+
+// --- Options -----------------------------------------------------------------
+
+/** What an option takes, and how its text is read. */
+export interface Value<T> {
+  /** Its name in the help, like `FILE`. */
+  name: string;
+  /** What it is in a sentence, like `a file name`. */
+  takes: string;
+  /** Reads a text; `undefined` if it is no such value. */
+  parse(text: string): T | undefined;
+  /** Whether it is kept out of messages. */
+  secret?: true;
+}
+
+/** A row of the table of options: with `value` it takes one, without it is a flag. */
+export interface Option<T> {
+  /** The group that begins with it, in the help. */
+  group?: string;
+  /** Its short name. */
+  letter?: string;
+  /** What it takes. */
+  value?: Value<T>;
+  /** What holds if it is not given. */
+  default?: T;
+  /** Whether it may be given again; then it has an array. */
+  many?: true;
+  /** What it does, in a line. */
+  help: string;
+}
+
+/** The options of a script, by their long names. */
+// deno-lint-ignore no-explicit-any
+export type OptionTable = Readonly<Record<string, Readonly<Option<any>>>>;
+
+/** What was given for an option, or its default. */
+export type Given<Row> = Row extends { value: Value<infer T> }
+  ? Row extends { many: true } ? T[] : Row extends { default: unknown } ? T : T | undefined
+  : boolean;
+
+/** A command line that was parsed. */
+export type Parsed<Table extends OptionTable> =
+  & { [Name in keyof Table]: Given<Table[Name]> }
+  & {
+    /** The arguments that are no options. */
+    _: string[];
+    /** The names of the options that were given. */
+    given: Set<string>;
+  };
+
+/** A value that is a text of at least one character. */
+export function text(name: string, takes: string): Value<string> {
+  return { name, takes, parse: (text) => text || undefined };
+}
+
+/** A value that is a whole number from `min` to `max`. */
+export function whole(name: string, min: number, max: number): Value<number> {
+  const takes = `a whole number from ${min} to ${max}`;
+  return { name, takes, parse: (text) => within(/^\d+$/.test(text) ? +text : NaN, min, max) };
+}
+
+/** A value that is a number from `min` to `max`, fractions allowed. */
+export function decimal(name: string, min: number, max: number): Value<number> {
+  const takes = `a number from ${min} to ${max}`;
+  const number = /^\d+(\.\d+)?$/;
+  return { name, takes, parse: (text) => within(number.test(text) ? +text : NaN, min, max) };
+}
+
+function within(number: number, min: number, max: number): number | undefined {
+  return number >= min && number <= max ? number : undefined;
+}
+
+/** Options of all three scripts. */
+export const COMMON = {
+  help: { letter: "h", help: "show this" },
+  version: { letter: "V", help: "show the version" },
+} as const satisfies OptionTable;
+
+/**
+ * Parses a command line.
+ *
+ * @throws {TrioError} 2 if an option is unknown, or its value missing, wrong or too much.
+ */
+export async function parseOptions<const Table extends OptionTable>(
   args: readonly string[],
-  takes: Readonly<Record<Value, string>>,
-  flags: readonly Flag[],
-  letters: Readonly<Record<string, NoInfer<Value | Flag>>>,
-): Record<Value, string[]> & Record<Flag, boolean> & { _: string[] } {
-  const usage = (text: string) => new TrioError(EXIT.usage, text);
+  table: Table,
+): Promise<Parsed<Table>> {
+  const { parseArgs } = await import("jsr:@std/cli@^1.0.0/parse-args");
+  const names = Object.keys(table), valued = names.filter((name) => table[name]!.value);
+  const parsed = parseArgs(spellOut(args, table), {
+    string: [...valued, "_"],
+    collect: valued,
+    boolean: names.filter((name) => !table[name]!.value),
+  }) as Record<string, unknown> & { _: string[] };
+  const result: Record<string, unknown> = { _: parsed._, given: new Set() };
+  for (const name of names) {
+    const { value, many, default: otherwise } = table[name]!, given = parsed[name];
+    if (given === true || Array.isArray(given) && given.length > 0) {
+      (result.given as Set<string>).add(name);
+    }
+    if (!value) result[name] = given;
+    else {
+      const values = (given as string[]).map((text) => readValue(name, text, value));
+      result[name] = many ? values : values.at(-1) ?? otherwise;
+    }
+  }
+  return result as Parsed<Table>;
+}
+
+/**
+ * Spells options out as `--name` or `--name=value`, the other arguments behind `--`: `parseArgs`
+ * alone takes a value that begins with `-` for an option, reads `-oFILE` as five flags, and a NAME
+ * `true` behind a flag as its value.
+ */
+function spellOut(args: readonly string[], table: OptionTable): string[] {
   const options: string[] = [], others: string[] = [], rest = [...args];
+  const letters = new Map(Object.entries(table).map(([name, { letter }]) => [letter, name]));
   for (let arg; (arg = rest.shift()) !== undefined;) {
-    const [, given, more] = arg.match(/^(--[^=]*|-[^-])(.*)$/su) ?? [];
+    const [, given, more] = arg.match(/^(--[^=]+|-[^-])(.*)$/su) ?? [];
     if (arg === "--") others.push(...rest.splice(0));
     else if (given === undefined) others.push(arg);
     else {
-      const name = letters[given.slice(1)] ?? given.slice(2);
-      if (Object.hasOwn(takes, name)) {
+      const name = given.startsWith("--") ? given.slice(2) : letters.get(given[1]) ?? "";
+      const row = Object.hasOwn(table, name) ? table[name]! : undefined;
+      if (!row) throw usageError(`unknown option ${given} (--help lists them)`);
+      if (row.value) {
         const value = more ? more.replace(/^=/, "") : rest.shift();
-        if (!value) throw usage(`${given} takes ${takes[name as Value]}`);
+        if (value === undefined) throw usageError(`${given} takes ${row.value.takes}`);
         options.push(`--${name}=${value}`);
-      } else if (flags.includes(name as Flag)) {
-        if (more?.startsWith("=")) throw usage(`${given} takes no value`);
+      } else {
+        if (more?.startsWith("=")) throw usageError(`${given} takes no value`);
         if (more) rest.unshift(`-${more}`);
         options.push(`--${name}`);
-      } else throw usage(`unknown option ${given} (--help lists them)`);
+      }
     }
   }
-  const names = Object.keys(takes), boolean: readonly string[] = flags;
-  const string = [...names, "_"];
-  const parsed: unknown = parseArgs([...options, "--", ...others], {
-    string,
-    collect: names,
-    boolean,
-  });
-  return parsed as ReturnType<typeof parseOptions<Value, Flag>>;
+  return [...options, "--", ...others];
 }
 
-/**
- * Reads `text`, the value of `--name`, as a number from `min` to `max`.
- *
- * @throws {TrioError} 2 if it is none.
- */
-export function parseNumber(
-  name: string,
-  text: string,
-  min: number,
-  max: number,
-  whole: boolean = true,
-): number {
-  const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : NaN;
-  if (value >= min && value <= max && (!whole || value % 1 === 0)) return value;
-  const what = `a ${whole ? "whole " : ""}number from ${min} to ${max}`;
-  throw new TrioError(EXIT.usage, `--${name} takes ${what}, not "${text}"`);
+function readValue<T>(name: string, text: string, value: Value<T>): T {
+  const read = value.parse(text);
+  if (read !== undefined) return read;
+  const shown = value.secret ? "***" : `"${text}"`;
+  throw usageError(`--${name} takes ${value.takes}${text && `, not ${shown}`}`);
 }
 
-/**
- * Says on stderr, in one printable line, what failed; returns the exit code.
- * For a missing permission, `command` gives what `deno run` needs to grant it.
- */
-export function report(script: string, error: unknown, command: () => string[]): number {
-  let message = error instanceof Error ? error.message : String(error);
-  let code = error instanceof TrioError ? error.code : EXIT.unexpected;
+/** The help: what it is for, then a line for each option, then what else there is to know. */
+export function helpText(intro: string, table: OptionTable, outro: string): string {
+  const rows = Object.entries(table).map(([name, { letter, value }]) =>
+    `  ${letter ? `-${letter},` : "   "} --${name}${value ? ` ${value.name}` : ""}`
+  );
+  const column = Math.max(...rows.map((row) => row.length)) + 2;
+  const lines = Object.values(table).flatMap((row, at) => [
+    ...row.group ? [row.group] : [],
+    `${rows[at]!.padEnd(column)}${row.help}${defaultOf(row)}`,
+  ]);
+  return [intro, ...lines, outro].join("\n");
+}
+
+/** The default of an option as the help shows it; none where that is the help's own matter. */
+export function defaultOf({ default: value }: Readonly<Option<unknown>>): string {
+  return value === undefined || value === Infinity ? "" : ` (${value})`;
+}
+
+// --- From an error to an exit code -------------------------------------------
+
+/** What a script says when it failed. */
+export interface Script {
+  /** Its name, as messages begin: `fetch`. */
+  name: string;
+  /** What to do about an error, by its topic or its code. */
+  advice: Readonly<Record<string, string>>;
+  /** What the command line needs, as flags of `deno run` without `--allow-`: `net=127.0.0.1:80`. */
+  needs: () => string[] | Promise<string[]>;
+  /** The arguments, without secrets. */
+  args: () => string[];
+}
+
+/** Says on stderr, in one line, what failed and what to do about it; returns the exit code. */
+export async function report(script: Script, error: unknown): Promise<number> {
+  const [code, message] = await explain(script, error);
+  // what a peer sent may be part of it, and long
+  stderr.say(`${script.name}: ${message}`.replaceAll("\n", "\\n").slice(0, 2000));
+  return code;
+}
+
+/** The exit code for an error, and a sentence with its advice. */
+export async function explain(script: Script, error: unknown): Promise<[number, string]> {
+  const message = error instanceof Error ? error.message : String(error);
   if (error instanceof Deno.errors.NotCapable) {
     const access = message.match(/^Requires (.*), run again/s)?.[1] ?? message;
-    const words = command().map((word) =>
-      /^[\w%+,./:=@-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
-    );
-    message = `${access} is not granted (run: deno run ${words.join(" ")})`;
-    code = EXIT.permission;
+    return [EXIT.permission, `${access} is not granted (run: ${await granting(script)})`];
   }
-  // what a peer sent may be part of it, and long
-  console.error(printable(`${script}: ${message}`).replaceAll("\n", "\\n").slice(0, 2000));
-  return code;
+  if (!(error instanceof TrioError)) return [EXIT.unexpected, message];
+  const advice = script.advice[error.topic ?? error.code];
+  return [error.code, advice ? `${message} (${advice})` : message];
+}
+
+/** The command that grants what the script needs, to be pasted in any folder. */
+async function granting(script: Script): Promise<string> {
+  const flags = (await script.needs()).map((need) => `--allow-${need}`);
+  const { mainModule } = Deno;
+  const path = mainModule.startsWith("file:")
+    ? decodeURIComponent(new URL(mainModule).pathname)
+    : mainModule;
+  const words = ["deno", "run", ...flags, path, ...script.args()];
+  return words.map((word) =>
+    /^[\w%+,./:=@-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
+  ).join(" ");
+}
+
+/** The signals that ask a program to end, and the exit codes that shells give those they end. */
+const STOP_SIGNALS = Deno.build.os === "windows"
+  ? { SIGINT: EXIT.interrupted, SIGBREAK: EXIT.interrupted } as const
+  : { SIGINT: EXIT.interrupted, SIGHUP: 129, SIGTERM: 143 } as const;
+
+/** Calls `stop` with its exit code for each signal that asks the process to end. */
+export function onStopSignal(stop: (code: number) => void): void {
+  for (const [signal, code] of Object.entries(STOP_SIGNALS)) {
+    Deno.addSignalListener(signal as Deno.Signal, () => stop(code));
+  }
+}
+
+/** A signal that aborts when the process is asked to end; asked again, it ends at once. */
+export function interruption(): AbortSignal {
+  const controller = new AbortController(), { signal } = controller;
+  onStopSignal((code) => {
+    if (signal.aborted) Deno.exit(code);
+    controller.abort(new TrioError(code, "interrupted"));
+  });
+  return signal;
+}
+
+/** Runs a script to its end: its exit code, or that of the error it throws, is the process's. */
+export async function runScript(
+  script: Script,
+  main: (args: string[]) => Promise<number>,
+): Promise<never> {
+  const code = await main(Deno.args).catch((error) => report(script, error));
+  await stdout.flush();
+  await stderr.flush();
+  Deno.exit(code);
 }

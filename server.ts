@@ -15,7 +15,18 @@
  *
  * @module
  */
-import { EXIT, parseNumber, parseOptions, printable, report, TrioError, VERSION } from "./mod.ts";
+import {
+  EXIT,
+  parseNumber,
+  parseOptions,
+  printable,
+  report,
+  TrioError,
+  VERSION,
+} from "./mod_old.ts";
+import { Conversation, MAX_MESSAGE, READ_BYTES, WELCOME } from "./protocol/greeting.ts";
+
+export { Conversation };
 
 /** How {@linkcode serve} serves. */
 export interface ServeOptions {
@@ -82,144 +93,12 @@ const DEFAULTS = {
   port: 9999,
   delay: 1000,
   lines: false,
-  maxMessage: 65_536,
+  maxMessage: MAX_MESSAGE,
   maxConnections: 10_000,
   idleTimeout: 600,
   backlog: 4096, // 511, the runtime's own, overflows when a thousand connect at once
   grace: 5,
 };
-
-const text = new TextEncoder();
-const WELCOME = text.encode("Welcome!");
-const HELLO = text.encode("Hello, ");
-const EXIT_WORD = text.encode("exit");
-const LF = 0x0a, CR = 0x0d, BANG = 0x21;
-
-/**
- * The most bytes one read takes: as the tutorial's `recv(1024)`, so messages end where they
- * ended there, and an idle connection costs little.
- */
-const READ_BYTES = 1024;
-
-/** A buffer with room for `size` bytes of messages; `Hello, ` is before and room for `!` behind. */
-function newBuffer(size: number): Uint8Array<ArrayBuffer> {
-  const buffer = new Uint8Array(HELLO.length + size + 1);
-  buffer.set(HELLO);
-  return buffer;
-}
-
-/**
- * A conversation without its connection: what is read goes in, the replies come out.
- *
- * A newline (`\n` or `\r\n`) ends a message and its reply. Unless `lines`, so does the end of a
- * read, also behind a `\r`: that is then the message's, and a `\n` in the next read is an empty
- * line. To wait for the `\n` would leave a message that does end in `\r` without its reply.
- *
- * Nothing is decoded. A read that is one message becomes its reply where it lies: `Hello, ` is
- * before it in the buffer, and there is room for `!`.
- *
- * @example
- * ```ts
- * import { assertEquals } from "@std/assert";
- *
- * const conversation = new Conversation();
- * const { written } = new TextEncoder().encodeInto("Ada\r\nGrace", conversation.space);
- * const replies = conversation.hear(written);
- * assertEquals(new TextDecoder().decode(replies), "Hello, Ada!\r\nHello, Grace!");
- * assertEquals(conversation.messages, 2);
- * ```
- */
-export class Conversation {
-  /** Where the next read goes: behind `Hello, ` and what is not answered. */
-  space: Uint8Array<ArrayBuffer>;
-  /** How many messages the last replies answer. */
-  messages = 0;
-  /** Why no more messages are answered, if so. */
-  end?: "exit" | "too long" | undefined;
-  #buffer = newBuffer(READ_BYTES);
-  #reply: Uint8Array<ArrayBuffer> = new Uint8Array();
-  #lines: boolean;
-  #limit: number;
-
-  /** If `lines`, only a newline or EOF ends a message, of `maxMessage` bytes at most. */
-  constructor(lines = DEFAULTS.lines, maxMessage = DEFAULTS.maxMessage) {
-    this.#lines = lines;
-    this.#limit = lines ? maxMessage : Infinity;
-    this.space = this.#buffer.subarray(HELLO.length, -1);
-  }
-
-  /**
-   * Takes the `n` bytes that were read into `space`, or null for EOF, and returns the replies.
-   * These are good until the next read.
-   */
-  hear(n: number | null): Uint8Array<ArrayBuffer> {
-    const buffer = this.#buffer, from = this.space.byteOffset, end = from + (n ?? 0);
-    const cut = n === null || !this.#lines;
-    const replies = roomFor(buffer, from, end);
-    let start = HELLO.length, at = 0;
-    this.messages = 0;
-    while (start < end && !this.end) {
-      const newline = find(LF, buffer, Math.max(start, from), end), whole = newline < end;
-      const cr = newline > start && buffer[newline - 1] === CR && (whole || !cut);
-      const stop = cr ? newline - 1 : newline;
-      if (stop - start > this.#limit) this.end = "too long";
-      if (this.end || (!whole && !cut)) break;
-      if (isExit(buffer, start, stop)) this.end = "exit";
-      else {
-        if (replies !== buffer) {
-          replies.set(HELLO, at);
-          replies.set(buffer.subarray(start, stop), at + HELLO.length);
-        }
-        at += HELLO.length + stop - start;
-        replies[at++] = BANG;
-        if (cr) replies[at++] = CR;
-        if (whole) replies[at++] = LF;
-        this.messages++;
-      }
-      start = whole ? newline + 1 : end;
-    }
-    if (from > HELLO.length || start < end) this.#keep(start, end);
-    if (replies !== buffer) return replies.subarray(0, at);
-    // An array takes longer than all else here: that of a reply serves the next one of its length.
-    if (this.#reply.length !== at || this.#reply.buffer !== buffer.buffer) {
-      this.#reply = buffer.subarray(0, at);
-    }
-    return this.#reply;
-  }
-
-  /** Keeps what is not answered, with space for another read behind it. */
-  #keep(start: number, end: number) {
-    const kept = this.#buffer.subarray(start, end), behind = HELLO.length + kept.length;
-    const full = behind === this.#buffer.length - 1;
-    const large = !kept.length && this.#buffer.length > 2 * READ_BYTES;
-    if (full || large) {
-      this.#buffer = newBuffer(Math.min(2 * kept.length, this.#limit) + READ_BYTES);
-    }
-    this.#buffer.set(kept, HELLO.length);
-    this.space = this.#buffer.subarray(behind, -1).subarray(0, READ_BYTES);
-  }
-}
-
-/** Where the replies go: `buffer` itself if that holds one message, else a new array. */
-function roomFor(
-  buffer: Uint8Array<ArrayBuffer>,
-  from: number,
-  end: number,
-): Uint8Array<ArrayBuffer> {
-  let more = 0;
-  for (let at = from; (at = find(LF, buffer, at, end) + 1) < end;) more++;
-  return more ? new Uint8Array(end + 1 + more * (HELLO.length + 1)) : buffer;
-}
-
-/** Where `byte` is, or `to`. A loop: messages are short, and `indexOf` would look behind them. */
-function find(byte: number, buffer: Uint8Array, from: number, to: number): number {
-  while (from < to && buffer[from] !== byte) from++;
-  return from;
-}
-
-function isExit(buffer: Uint8Array, from: number, to: number): boolean {
-  return to - from === EXIT_WORD.length && EXIT_WORD.every((byte, i) => byte === buffer[from + i]);
-}
 
 /** Milliseconds to wait when nothing can be accepted: enough for some connections to end. */
 const RETRY_MS = 100;

@@ -9,7 +9,7 @@
  * @module
  */
 import { statfs } from "node:fs/promises";
-import { EXIT, parseOptions, report, TrioError } from "../mod.ts";
+import { EXIT, parseOptions, report, TrioError } from "../mod_old.ts";
 import { draw } from "./chart.ts";
 import { benchClient } from "./client.ts";
 import { benchFetch, benchStart } from "./fetch.ts";

@@ -8,7 +8,7 @@
  */
 import { connect } from "../client.ts";
 import { download } from "../fetch.ts";
-import { report } from "../mod.ts";
+import { report } from "../mod_old.ts";
 import { serve } from "../server.ts";
 
 const loopback = "127.0.0.1";

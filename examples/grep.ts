@@ -10,7 +10,7 @@
  */
 import { TextLineStream } from "@std/streams/text-line-stream";
 import { request } from "../fetch.ts";
-import { EXIT, printable, report, TrioError } from "../mod.ts";
+import { EXIT, printable, report, TrioError } from "../mod_old.ts";
 
 const [text, url] = Deno.args;
 try {

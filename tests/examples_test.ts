@@ -1,7 +1,9 @@
 /** The examples, each run as its comment says. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { Folder, Origin, response } from "./fetch_tools.ts";
-import { ROOT, run } from "./testing.ts";
+import { Folder } from "./support/folder.ts";
+import { Origin } from "./support/origin.ts";
+import { ROOT, run } from "./support/process.ts";
+import { response } from "./support/replies.ts";
 
 /** Runs an example with the permissions that its comment gives it. */
 async function example(name: string, args: string[], cwd = ROOT) {

@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import fc from "fast-check";
 import {
   EXIT,
   parseNumber,
@@ -10,8 +9,9 @@ import {
   TrioError,
   VERSION,
   writeAll,
-} from "../mod.ts";
-import { ROOT, run } from "./testing.ts";
+} from "../mod_old.ts";
+import { fc } from "./support/fuzz.ts";
+import { ROOT, run } from "./support/process.ts";
 
 /** A source that gives `pieces`, one a read, as a socket might. */
 function source(pieces: Uint8Array[]): Pick<Deno.Conn, "read"> {

@@ -1,6 +1,6 @@
 // The least that fetch.ts must load for a page of 30 KB, with nothing checked: a command line,
 // Ctrl+C, a proxy that may be set, a URL, a time limit, a connection, a head, a file.
-import { parseOptions } from "../../mod.ts";
+import { parseOptions } from "../../mod_old.ts";
 
 const given = parseOptions(Deno.args, { output: "a file" }, [], { o: "output" });
 const interrupted = new AbortController();

@@ -4,10 +4,10 @@
  * @module
  */
 import { assertEquals, assertMatch } from "@std/assert";
-import { runScript } from "../testing.ts";
-import { type Chain, makeCertificates } from "./certificates.ts";
+import { type Chain, makeCertificates } from "../support/certificates.ts";
+import { type Launch, type Peer, startPeer, testPeer } from "../support/peers.ts";
+import { runScript } from "../support/process.ts";
 import { type GreeterExercise, GREETERS } from "./matrix.ts";
-import { type Launch, type Peer, startPeer, testPeer } from "./peers.ts";
 import { HERE } from "./site.ts";
 
 /** How a server greets. */

@@ -4,8 +4,10 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
-import { Buffer } from "node:buffer";
-import { type Finished, run, runScript } from "../testing.ts";
+import { isSame } from "../support/bytes.ts";
+import { runFetch } from "../support/fetch.ts";
+import type { Folder } from "../support/folder.ts";
+import { type Finished, run } from "../support/process.ts";
 
 /** What fetch.ts says with `--json`, as far as the suite looks at it. */
 export interface Report {
@@ -21,26 +23,25 @@ export interface Report {
   redirects: unknown[];
 }
 
-/** Runs fetch.ts in a folder where it may read and write. */
-export function fetch(folder: string, ...args: string[]): Promise<Finished> {
-  return runScript("fetch.ts", ["--max-time=30", ...args], {
-    cwd: folder,
+/** Runs fetch.ts in a folder where it may read and write, for half a minute at most. */
+export function boundedFetch(folder: Folder, ...args: string[]): Promise<Finished> {
+  return runFetch(folder, ["--max-time=30", ...args], {
     permissions: ["--allow-net", "--allow-read", "--allow-write=."],
   });
 }
 
 /** Runs curl in a folder, whatever this machine's settings for it are. */
-export function curl(folder: string, ...args: string[]): Promise<Finished> {
+export function curl(folder: Folder, ...args: string[]): Promise<Finished> {
   const env = { http_proxy: "", https_proxy: "", all_proxy: "", no_proxy: "" };
   const options = ["--disable", "--silent", "--show-error", "--globoff"];
-  return run("curl", [...options, ...args], { cwd: folder, env });
+  return run("curl", [...options, ...args], { cwd: folder.path, env });
 }
 
 /** Fails unless the file has these bytes. */
 export async function assertFile(path: string, bytes: Uint8Array) {
   const actual = await Deno.readFile(path);
   assertEquals(actual.length, bytes.length);
-  assert(Buffer.compare(actual, bytes) === 0, `${path} has other bytes`);
+  assert(isSame(actual, bytes), `${path} has other bytes`);
 }
 
 /**
@@ -48,13 +49,13 @@ export async function assertFile(path: string, bytes: Uint8Array) {
  * here: both must save these bytes and end at the same URL.
  */
 export async function download(
-  folder: string,
+  folder: Folder,
   url: string,
   bytes: Uint8Array,
   ...args: string[]
 ): Promise<Report> {
-  const [ours, theirs] = [`${folder}/ours`, `${folder}/theirs`];
-  const we = await fetch(folder, "--json", "--output", ours, ...args, url);
+  const [ours, theirs] = [folder.file("ours"), folder.file("theirs")];
+  const we = await boundedFetch(folder, "--json", "--output", ours, ...args, url);
   assertEquals(we.code, 0, we.stderr);
   const they = await curl(
     folder,

@@ -5,11 +5,11 @@
  * @module
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { assertFile, curl, download, fetch, type Report } from "./download.ts";
-import { makeFolder } from "./folder.ts";
+import { Folder } from "../support/folder.ts";
+import { IPV6, type Peer, stepPeer, testPeer } from "../support/peers.ts";
+import { assertFile, boundedFetch, curl, download, type Report } from "./download.ts";
 import { serveSite } from "./http_servers.ts";
 import { HTTP, type HttpExercise, type HttpServer } from "./matrix.ts";
-import { IPV6, type Peer, testPeer } from "./peers.ts";
 import { holdingRelay } from "./relay.ts";
 import { BIG, CHANGED, makeSite, type Site } from "./site.ts";
 
@@ -18,7 +18,7 @@ interface Scene {
   server: HttpServer;
   site: Site;
   peer: Peer;
-  folder: string;
+  folder: Folder;
 }
 
 const GENERATED = "/cgi-bin/generated";
@@ -62,8 +62,8 @@ async function killInTheMiddle(
     await first.kill();
     relay.release(stack.use(await start()).port);
   });
-  await assertFile(`${scene.folder}/big.bin`, scene.site.files["big.bin"]!);
-  await Deno.remove(`${scene.folder}/big.bin`);
+  await assertFile(scene.folder.file("big.bin"), scene.site.files["big.bin"]!);
+  await Deno.remove(scene.folder.file("big.bin"));
   return relay.requests;
 }
 
@@ -73,12 +73,12 @@ const EXERCISES: Record<HttpExercise, (scene: Scene) => Promise<unknown>> = {
   "an empty file": (scene) => get(scene, "/empty.bin", "empty.bin"),
   async "a file that is missing (404)"(scene) {
     const missing = url(scene, "/missing.txt");
-    const { code, stderr } = await fetch(scene.folder, missing);
+    const { code, stderr } = await boundedFetch(scene.folder, missing);
     assertEquals(code, 22);
     assertMatch(stderr, /^fetch: .*404.*\n$/);
-    const ours = await fetch(scene.folder, "--no-fail", "--output=ours", missing);
+    const ours = await boundedFetch(scene.folder, "--no-fail", "--output=ours", missing);
     assertEquals(ours.code, 0, ours.stderr);
-    await assertFile(`${scene.folder}/ours`, (await curl(scene.folder, missing)).bytes);
+    await assertFile(scene.folder.file("ours"), (await curl(scene.folder, missing)).bytes);
   },
   async "a folder without its slash"(scene) {
     const report = await get(scene, "/folder", "folder/index.html");
@@ -87,7 +87,7 @@ const EXERCISES: Record<HttpExercise, (scene: Scene) => Promise<unknown>> = {
   },
   async "HEAD"(scene) {
     const small = url(scene, "/small.txt");
-    const ours = await fetch(scene.folder, "--head", small);
+    const ours = await boundedFetch(scene.folder, "--head", small);
     assertEquals(ours.code, 0, ours.stderr);
     const theirs = await curl(scene.folder, "--head", small);
     assertEquals(stable(ours.stdout), stable(theirs.stdout));
@@ -108,35 +108,35 @@ const EXERCISES: Record<HttpExercise, (scene: Scene) => Promise<unknown>> = {
   },
   async "a range (206)"(scene) {
     const { folder, site } = scene;
-    const begun = `${folder}/text.txt.part`;
+    const begun = folder.file("text.txt.part");
     await Deno.writeFile(begun, site.files["text.txt"]!.subarray(0, 150_000));
     await Deno.utime(begun, CHANGED, CHANGED);
     const args = ["--continue", "--json", url(scene, "/text.txt")];
-    const { code, stdout, stderr } = await fetch(scene.folder, ...args);
+    const { code, stdout, stderr } = await boundedFetch(scene.folder, ...args);
     assertEquals(code, 0, stderr);
     const { status, headers } = JSON.parse(stdout) as Report;
     assertEquals(status, 206);
     assertEquals(headers["content-length"], ["50000"]);
-    await assertFile(`${folder}/text.txt`, site.files["text.txt"]!);
+    await assertFile(folder.file("text.txt"), site.files["text.txt"]!);
   },
   async "no ranges: starts afresh"(scene) {
-    const begun = `${scene.folder}/text.txt.part`;
+    const begun = scene.folder.file("text.txt.part");
     await Deno.writeFile(begun, new Uint8Array(150_000));
     const args = ["--continue", "--json", url(scene, "/text.txt")];
-    const { code, stdout, stderr } = await fetch(scene.folder, ...args);
+    const { code, stdout, stderr } = await boundedFetch(scene.folder, ...args);
     assertEquals(code, 0, stderr);
     assertEquals((JSON.parse(stdout) as Report).status, 200);
-    await assertFile(`${scene.folder}/text.txt`, scene.site.files["text.txt"]!);
+    await assertFile(scene.folder.file("text.txt"), scene.site.files["text.txt"]!);
   },
   async "killed in the middle, started again: `-C`"(scene) {
     const requests = await killInTheMiddle(scene, async (url, restart) => {
-      const first = fetch(scene.folder, "--retry=0", url);
+      const first = boundedFetch(scene.folder, "--retry=0", url);
       await Promise.race([restart(), first]);
       const broken = await first;
       assertEquals(broken.code, 18, broken.stderr);
-      const { size } = await Deno.stat(`${scene.folder}/big.bin.part`);
+      const { size } = await Deno.stat(scene.folder.file("big.bin.part"));
       assert(size >= BIG / 5 && size < BIG, `${size} bytes`);
-      const second = await fetch(scene.folder, "--continue", url);
+      const second = await boundedFetch(scene.folder, "--continue", url);
       assertEquals(second.code, 0, second.stderr);
     });
     assertEquals(requests.length, 2);
@@ -144,7 +144,7 @@ const EXERCISES: Record<HttpExercise, (scene: Scene) => Promise<unknown>> = {
   },
   async "killed in the middle, started again: `--retry`"(scene) {
     const requests = await killInTheMiddle(scene, async (url, restart) => {
-      const fetching = fetch(scene.folder, "--json", url);
+      const fetching = boundedFetch(scene.folder, "--json", url);
       await Promise.race([restart(), fetching]);
       const { code, stdout, stderr } = await fetching;
       assertEquals(code, 0, stderr);
@@ -174,7 +174,7 @@ const EXERCISES: Record<HttpExercise, (scene: Scene) => Promise<unknown>> = {
   },
   async "HTTP/1.0"(scene) {
     await get(scene, "/old/small.txt", "small.txt");
-    const { stdout } = await fetch(scene.folder, url(scene, "/old/small.txt"));
+    const { stdout } = await boundedFetch(scene.folder, url(scene, "/old/small.txt"));
     assertMatch(stdout, /^HTTP\/1\.0 200 OK\n/);
   },
   async "keep-alive in spite of `Connection: close`"(scene) {
@@ -183,19 +183,25 @@ const EXERCISES: Record<HttpExercise, (scene: Scene) => Promise<unknown>> = {
   },
 };
 
-for (const { peer: server, needs, exercised } of HTTP) {
+let site: Site;
+Deno.test.beforeAll(async () => {
+  site = await makeSite();
+});
+Deno.test.afterAll(async () => {
+  await site[Symbol.asyncDispose]();
+});
+
+for (const { peer: server, needs, exercised, alsoNeeds = {} } of HTTP) {
   testPeer(`fetch.ts gets from ${server} what curl gets`, [...needs, "curl"], async (t) => {
-    await using stack = new AsyncDisposableStack();
-    const { path: folder } = stack.use(await makeFolder("fetch"));
-    const site = stack.use(await makeSite());
-    const peer = stack.use(await serveSite(server, { site: site.folder }));
+    await using folder = new Folder("fetch");
+    await using peer = await serveSite(server, { site: site.folder });
     for (const name of exercised) {
-      await t.step({
-        name,
-        ignore: name === "IPv6" && !IPV6,
-        async fn() {
-          await EXERCISES[name]({ server, site, peer, folder });
-        },
+      if (name === "IPv6" && !IPV6) {
+        await t.step({ name, ignore: true, fn() {} });
+        continue;
+      }
+      await stepPeer(t, name, alsoNeeds[name] ?? [], async () => {
+        await EXERCISES[name]({ server, site, peer, folder });
       });
     }
   });

@@ -5,9 +5,9 @@
  *
  * @module
  */
-import type { Chain } from "./certificates.ts";
-import type { HttpServer, TlsServer } from "./matrix.ts";
-import { type Launch, type Peer, startPeer } from "./peers.ts";
+import type { Chain } from "../support/certificates.ts";
+import { find, type Launch, type Peer, startPeer } from "../support/peers.ts";
+import { type HttpServer, LIGHTTPD_DEFLATE, type TlsServer } from "./matrix.ts";
 import { HERE } from "./site.ts";
 
 /** A version of TLS. */
@@ -124,10 +124,11 @@ ScriptAlias /cgi-bin/ ${site}/cgi-bin/
 };
 
 const lighttpd: Prepare = async ({ site, host }, folder, port) => {
+  const deflates = find(LIGHTTPD_DEFLATE) !== undefined;
   const path = await configure(
     folder,
     `
-server.modules = ("mod_alias", "mod_cgi", "mod_deflate", "mod_setenv")
+server.modules = ("mod_alias", "mod_cgi", ${deflates ? '"mod_deflate", ' : ""}"mod_setenv")
 server.bind = "${host}"
 server.port = ${port}
 server.errorlog = "/dev/stderr"
@@ -141,10 +142,16 @@ mimetype.assign = (
   "" => "application/octet-stream", # else it sends no Last-Modified
 )
 $HTTP["url"] =~ "^/cgi-bin/" { cgi.assign = ("" => "") }
+${
+      deflates
+        ? `
 $HTTP["url"] == "/text.txt" {
   deflate.mimetypes = ("text/plain")
   deflate.allowed-encodings = ("gzip")
-}
+  deflate.max-loadavg = "10000.00" # however busy the machine is
+}`
+        : ""
+    }
 $REQUEST_HEADER["Accept-Encoding"] =~ "gzip" {
   $HTTP["url"] == "/packed.txt" {
     alias.url = ("/packed.txt" => "${site}/packed.txt.gz")
@@ -197,7 +204,8 @@ ${tls ? "https" : "http"}://:${port} {
   );
   return {
     command: ["caddy", "run", "--adapter", "caddyfile", "--config", path],
-    env: { HOME: folder }, // where else it would leave things
+    // where else it would leave things
+    env: { HOME: folder, XDG_CONFIG_HOME: folder, XDG_DATA_HOME: folder },
   };
 };
 

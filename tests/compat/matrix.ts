@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Program } from "./peers.ts";
+import type { Program } from "../support/peers.ts";
 
 /** A peer and what is exercised with it. */
 export interface Row<Peer extends string, Exercise extends string> {
@@ -14,6 +14,8 @@ export interface Row<Peer extends string, Exercise extends string> {
   needs: readonly Program[];
   /** What is exercised. */
   exercised: readonly Exercise[];
+  /** What must be installed for one exercise, beside that. */
+  alsoNeeds?: Partial<Record<Exercise, readonly Program[]>>;
 }
 
 const EVERY_HTTP_SERVER = [
@@ -66,6 +68,9 @@ const GENERATES = [
   "gzip made before",
 ] as const;
 
+/** The module of lighttpd that compresses. */
+export const LIGHTTPD_DEFLATE = "/usr/lib/lighttpd/mod_deflate.so";
+
 /** fetch.ts from HTTP servers. */
 export const HTTP: readonly Row<HttpServer, HttpExercise>[] = [
   { peer: "nginx", needs: ["nginx"], exercised: [...EVERY_HTTP_SERVER, ...GENERATES] },
@@ -78,6 +83,7 @@ export const HTTP: readonly Row<HttpServer, HttpExercise>[] = [
     peer: "lighttpd",
     needs: ["lighttpd"],
     exercised: [...EVERY_HTTP_SERVER, ...GENERATES, "HTTP/1.0"],
+    alsoNeeds: { "gzip on the fly": [LIGHTTPD_DEFLATE] },
   },
   { peer: "Caddy", needs: ["caddy"], exercised: [...EVERY_HTTP_SERVER, ...GENERATES] },
   {

@@ -4,13 +4,14 @@
  * @module
  */
 import { assertEquals, assertMatch } from "@std/assert";
-import { closedPort, runScript } from "../testing.ts";
-import { type Certificates, makeCertificates } from "./certificates.ts";
-import { assertFile, curl, download, fetch } from "./download.ts";
-import { makeFolder } from "./folder.ts";
+import { type Certificates, makeCertificates } from "../support/certificates.ts";
+import { Folder } from "../support/folder.ts";
+import { type Peer, startPeer, testPeer } from "../support/peers.ts";
+import { runScript } from "../support/process.ts";
+import { closedPort } from "../support/servers.ts";
+import { assertFile, boundedFetch, curl, download } from "./download.ts";
 import { serveSite } from "./http_servers.ts";
 import { PROXIES, type ProxyExercise } from "./matrix.ts";
-import { type Peer, startPeer, testPeer } from "./peers.ts";
 import { makeSite } from "./site.ts";
 
 /** What a test has: a proxy, URLs behind it, and a folder to save into. */
@@ -20,7 +21,7 @@ interface Scene {
   https: string;
   bytes: Uint8Array;
   certificates: Certificates;
-  folder: string;
+  folder: Folder;
 }
 
 function startTinyproxy(password: string): Promise<Peer> {
@@ -53,13 +54,13 @@ async function asked({ running }: Peer, request: string, times: number) {
  * for an answer of 400 or more with `--fail`; fetch.ts must say the status.
  */
 async function bothFail(
-  folder: string,
+  folder: Folder,
   url: string,
   status: RegExp,
   ...args: string[]
 ) {
   const secure = url.startsWith("https:");
-  const ours = await fetch(folder, "--retry=0", ...args, url);
+  const ours = await boundedFetch(folder, "--retry=0", ...args, url);
   const fail = secure ? [] : ["--fail"];
   const theirs = await curl(folder, ...fail, ...args, url);
   assertEquals(theirs.code, secure ? 56 : 22, theirs.stderr);
@@ -85,7 +86,7 @@ const EXERCISES: Record<ProxyExercise, (scene: Scene) => Promise<void>> = {
     const args = ["--proxy", proxy, "--cacert", certificates.ca];
     for (const url of [http, https]) {
       await download(folder, url, bytes, ...args);
-      const { stderr } = await fetch(folder, "--verbose", ...args, url);
+      const { stderr } = await boundedFetch(folder, "--verbose", ...args, url);
       assertMatch(stderr, /Proxy-Authorization: /);
       assertEquals(stderr.includes(PASSWORD), false);
       assertEquals(stderr.includes(btoa(`Michael:${PASSWORD}`)), false);
@@ -109,11 +110,11 @@ const EXERCISES: Record<ProxyExercise, (scene: Scene) => Promise<void>> = {
     const download = async (url: string, env: Record<string, string>) => {
       const args = ["--output=by-env", "--cacert", certificates.ca, url];
       const { code, stderr } = await runScript("fetch.ts", args, {
-        cwd: folder,
+        cwd: folder.path,
         env: { http_proxy: "", https_proxy: "", no_proxy: "", ...env },
       });
       assertEquals(code, 0, stderr);
-      await assertFile(`${folder}/by-env`, bytes);
+      await assertFile(folder.file("by-env"), bytes);
     };
     const proxy = `http://127.0.0.1:${tinyproxy.port}`;
     const nothing = `http://127.0.0.1:${closedPort()}`;
@@ -129,7 +130,7 @@ const EXERCISES: Record<ProxyExercise, (scene: Scene) => Promise<void>> = {
 for (const { peer, needs, exercised } of PROXIES) {
   testPeer(`fetch.ts goes through ${peer} as curl does`, [...needs, "curl"], async (t) => {
     await using stack = new AsyncDisposableStack();
-    const { path: folder } = stack.use(await makeFolder("fetch"));
+    const folder = stack.use(new Folder("fetch"));
     const { folder: site, files } = stack.use(await makeSite());
     const certificates = stack.use(await makeCertificates());
     const tls = { chain: certificates.good, version: "1.3" } as const;

@@ -4,26 +4,8 @@
  *
  * @module
  */
-import { readUntilEof, writeAll } from "../../mod.ts";
-import { FakeServer } from "../testing.ts";
-
-/** Copies until EOF and passes that on; `see` is called with each part first. */
-export async function copy(
-  from: Deno.TcpConn,
-  to: Deno.TcpConn,
-  see: (bytes: Uint8Array) => unknown = () => {},
-) {
-  for await (const bytes of readUntilEof(from)) {
-    await see(bytes);
-    await writeAll(to, bytes);
-  }
-  await to.closeWrite();
-}
-
-/** Bytes as text, each one a character: equal text is equal bytes. */
-function binary(bytes: Uint8Array): string {
-  return String.fromCharCode(...bytes);
-}
+import { textOf } from "../support/bytes.ts";
+import { copy, FakeServer } from "../support/servers.ts";
 
 /** What passed through a connection, each byte a character. */
 export interface Recorded {
@@ -44,8 +26,8 @@ export function recordingRelay(port: number): {
     recorded.push(record);
     using server = await Deno.connect({ port });
     await Promise.all([
-      copy(client, server, (bytes) => record.sent += binary(bytes)),
-      copy(server, client, (bytes) => record.received += binary(bytes)),
+      copy(client, server, (bytes) => record.sent += textOf(bytes)),
+      copy(server, client, (bytes) => record.received += textOf(bytes)),
     ]);
   });
   return { relay, recorded };
@@ -76,7 +58,7 @@ export function holdingRelay(port: number, limit: number): HoldingRelay {
     requests[count - 1] = "";
     let passed = 0;
     await Promise.all([
-      copy(client, server, (bytes) => requests[count - 1] += binary(bytes)),
+      copy(client, server, (bytes) => requests[count - 1] += textOf(bytes)),
       copy(server, client, async (bytes) => {
         passed += bytes.length;
         if (!first || passed < limit) return;

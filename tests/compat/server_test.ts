@@ -4,9 +4,9 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
-import { denoArgs, Running } from "../testing.ts";
+import { find, testPeer } from "../support/peers.ts";
+import { denoArgs, Running } from "../support/process.ts";
 import { type TypistExercise, TYPISTS } from "./matrix.ts";
-import { find, testPeer } from "./peers.ts";
 
 /** The command that connects standard input and output to a port. */
 const COMMANDS: Record<

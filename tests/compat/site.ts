@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { ROOT, run } from "../testing.ts";
-import { makeFolder } from "./folder.ts";
+import { noise } from "../support/bytes.ts";
+import { Folder } from "../support/folder.ts";
+import { ROOT, run } from "../support/process.ts";
 
 /** The folder of this suite. */
 export const HERE = `${ROOT}tests/compat/`;
@@ -25,7 +26,7 @@ export const CHANGED = new Date("2020-02-02T20:20:20Z");
 
 /** Makes the web site. */
 export async function makeSite(): Promise<Site> {
-  const { path: folder, ...disposal } = await makeFolder("site");
+  const made = new Folder("site"), folder = made.path;
   const encode = (text: string) => new TextEncoder().encode(text);
   const text = noise(100_000).toHex(); // gzip halves it
   const files = {
@@ -62,14 +63,5 @@ export async function makeSite(): Promise<Site> {
   await run("chmod", ["a+x", "cgi-bin/query", "cgi-bin/generated"], {
     cwd: folder,
   });
-  return { folder, files, ...disposal };
-}
-
-/** Bytes in which no two parts are the same: a lost or doubled one shows. */
-function noise(length: number): Uint8Array {
-  const numbers = new Uint32Array(length / 4);
-  for (let i = 0, x = 1; i < numbers.length; i++) {
-    numbers[i] = x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
-  }
-  return new Uint8Array(numbers.buffer);
+  return { folder, files, [Symbol.asyncDispose]: () => made[Symbol.asyncDispose]() };
 }

@@ -7,19 +7,12 @@
  *
  * @module
  */
-import { ROOT, run } from "../testing.ts";
+import { PACKAGES } from "../support/peers.ts";
+import { ROOT, run } from "../support/process.ts";
 import { type Row, SECTIONS } from "./matrix.ts";
-import { PACKAGES } from "./peers.ts";
 
 /** The file that has the tables. */
 export const FILE = `${ROOT}docs/compatibility.md`;
-
-/** Every peer's packages, for apt-get. */
-function packages(): string {
-  const needed = SECTIONS.flatMap(({ rows }) => rows.map(({ needs }) => needs));
-  return [...new Set(needed.flat().map((program) => PACKAGES[program]))]
-    .sort().join(" ");
-}
 
 /** A table of peers and exercises; what there is more of goes down. */
 function table(rows: readonly Row<string, string>[]): string {
@@ -52,7 +45,7 @@ installed is ignored and says so, with \`REQUIRE_PEERS=1\` it fails. On Debian,
 all of them:
 
 \`\`\`sh
-sudo apt-get install ${packages()}
+sudo apt-get install ${[...new Set(Object.values(PACKAGES))].sort().join(" ")}
 \`\`\`
 
 ${

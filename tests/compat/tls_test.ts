@@ -5,14 +5,14 @@
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { writeAll } from "../../mod.ts";
-import { closedPort, FakeServer } from "../testing.ts";
-import { type Certificates, type Chain, makeCertificates } from "./certificates.ts";
-import { assertFile, curl, download, fetch } from "./download.ts";
-import { makeFolder } from "./folder.ts";
+import { type Certificates, type Chain, makeCertificates } from "../support/certificates.ts";
+import { Folder } from "../support/folder.ts";
+import { testPeer } from "../support/peers.ts";
+import { closedPort, copy, FakeServer } from "../support/servers.ts";
+import { assertFile, boundedFetch, curl, download } from "./download.ts";
 import { serveSite, type TlsVersion } from "./http_servers.ts";
 import { TLS, type TlsExercise, type TlsServer } from "./matrix.ts";
-import { testPeer } from "./peers.ts";
-import { copy, holdingRelay } from "./relay.ts";
+import { holdingRelay } from "./relay.ts";
 import { BIG, makeSite, type Site } from "./site.ts";
 
 /** What a test has: a site, certificates, a server, a folder to save into. */
@@ -20,7 +20,7 @@ interface Scene {
   server: TlsServer;
   site: Site;
   certificates: Certificates;
-  folder: string;
+  folder: Folder;
 }
 
 /** Both must save the file over this version of TLS, and no other is there. */
@@ -48,11 +48,11 @@ async function refuse(
   await using peer = await serveSite(server, { site: site.folder, tls });
   const url = `https://127.0.0.1:${peer.port}/small.txt`;
   const args = ["--cacert", certificates.ca, "--output", "refused", url];
-  const ours = await fetch(folder, ...args);
+  const ours = await boundedFetch(folder, ...args);
   assertEquals(ours.code, 60, ours.stderr);
   assertMatch(ours.stderr, /^fetch: .*certificate.*\n$/);
   assertEquals((await curl(folder, ...args)).code, 60);
-  const saved = [...Deno.readDirSync(folder)].map(({ name }) => name);
+  const saved = folder.names;
   assertEquals(saved.filter((name) => name.startsWith("refused")), []);
 }
 
@@ -112,7 +112,7 @@ const EXERCISES: Record<TlsExercise, (scene: Scene) => Promise<void>> = {
     const tls = { chain: certificates.good, version: "1.3" } as const;
     await using peer = await serveSite(server, { site: site.folder, tls });
     await using relay = holdingRelay(peer.port, BIG / 5);
-    const fetching = fetch(
+    const fetching = boundedFetch(
       folder,
       ...["--retry=0", "--cacert", certificates.ca],
       `https://127.0.0.1:${relay.port}/big.bin`,
@@ -122,7 +122,7 @@ const EXERCISES: Record<TlsExercise, (scene: Scene) => Promise<void>> = {
     relay.release(peer.port);
     const { code, stderr } = await fetching;
     assertEquals(code, 18, stderr);
-    const { size } = await Deno.stat(`${folder}/big.bin.part`);
+    const { size } = await Deno.stat(folder.file("big.bin.part"));
     assert(0 < size && size < BIG, `${size} bytes`);
   },
 
@@ -149,7 +149,7 @@ const EXERCISES: Record<TlsExercise, (scene: Scene) => Promise<void>> = {
     await using nginx = await leadToHttps(scene, certificates.sina, origin);
     const { proxy, asked } = proxyToHere(nginx);
     await using _ = proxy;
-    const { code, stdout, stderr } = await fetch(
+    const { code, stdout, stderr } = await boundedFetch(
       folder,
       ...["--cacert", certificates.ca],
       ...["--proxy", `http://127.0.0.1:${proxy.port}`],
@@ -159,7 +159,7 @@ const EXERCISES: Record<TlsExercise, (scene: Scene) => Promise<void>> = {
       "GET http://www.sina.com.cn/",
       "CONNECT www.sina.com.cn:443",
     ]);
-    await assertFile(`${folder}/sina.html`, site.files["index.html"]!);
+    await assertFile(folder.file("sina.html"), site.files["index.html"]!);
     assertMatch(stdout, /^HTTP\/1\.1 200 OK\nServer: nginx/);
     assertMatch(stderr, /^saved sina\.html \([\d,]+ bytes in .* s\)\n$/);
   },
@@ -168,7 +168,7 @@ const EXERCISES: Record<TlsExercise, (scene: Scene) => Promise<void>> = {
 for (const { peer: server, needs, exercised } of TLS) {
   testPeer(`fetch.ts trusts ${server} when curl does`, [...needs, "curl"], async (t) => {
     await using stack = new AsyncDisposableStack();
-    const { path: folder } = stack.use(await makeFolder("fetch"));
+    const folder = stack.use(new Folder("fetch"));
     const site = stack.use(await makeSite());
     const certificates = stack.use(await makeCertificates());
     for (const name of exercised) {

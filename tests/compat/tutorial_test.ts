@@ -5,10 +5,10 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
-import { denoArgs, run, Running, runScript } from "../testing.ts";
-import { makeFolder } from "./folder.ts";
+import { Folder } from "../support/folder.ts";
+import { type Peer, startPeer, testPeer } from "../support/peers.ts";
+import { denoArgs, run, Running, runScript } from "../support/process.ts";
 import { TUTORIAL, type TutorialExercise } from "./matrix.ts";
-import { type Peer, startPeer, testPeer } from "./peers.ts";
 import { type Recorded, recordingRelay } from "./relay.ts";
 import { HERE } from "./site.ts";
 
@@ -107,7 +107,7 @@ const EXERCISES: Record<TutorialExercise, (python: string) => Promise<void>> = {
 
   async "the GET saves what fetch.ts saves"(python) {
     await using stack = new AsyncDisposableStack();
-    const { path: folder } = stack.use(await makeFolder("get"));
+    const { path: folder } = stack.use(new Folder("get"));
     const page = "<p>你好，世界！</p>\r\n\r\n<p>Hello, world!</p>\n".repeat(3000);
     await Deno.writeTextFile(`${folder}/index.html`, page);
     const server = stack.use(

@@ -1,0 +1,317 @@
+/**
+ * The request of HTTP/1.1: URLs and what may be shown of them, the lines of a request, where a
+ * redirect leads and what goes along, which hosts are reached without a proxy.
+ *
+ * @module
+ */
+import { EXIT, printable, TrioError, unbracketed, usageError, VERSION } from "../mod.ts";
+import { byteString, type Head, valueOf } from "./head.ts";
+
+// --- URLs --------------------------------------------------------------------
+
+/** An absolute URL of http or https that keeps its query as it was written. */
+export class HttpUrl extends URL {
+  #query: string;
+
+  /** Parses `text`; see {@linkcode parseUrl} for what people type. */
+  constructor(text: string, base?: URL) {
+    super(text, base);
+    // of a special scheme, URL writes ' as %27: signatures cover what the user wrote
+    const [, query = ""] = /^[^?#]*(\?[^#]*)/.exec(text) ?? [];
+    const { search } = new URL(`raw:${query}`);
+    this.#query = search.replaceAll("'", "%27") === this.search ? search : this.search;
+  }
+
+  /** What a request line asks for: the path and the query. */
+  get target(): string {
+    return this.pathname + this.#query;
+  }
+}
+
+/**
+ * Parses what a user gave as URL; without scheme it is http.
+ *
+ *     "a.example"              → http://a.example/
+ *     "HTTPS://a.example?b='c'" → https://a.example/?b='c'
+ *     "ftp://a.example"        → error 1
+ *     "http://a.example:99999" → error 3
+ *
+ * @throws {TrioError} with code 2 for control characters, 3 if it is malformed, 1 if its scheme is
+ * neither http nor https.
+ */
+export function parseUrl(text: string): HttpUrl {
+  return parseWithScheme(text, ["http:", "https:"]);
+}
+
+/** Parses the URL of a proxy; without scheme it is http. Errors as {@linkcode parseUrl}. */
+export function parseProxy(text: string): HttpUrl {
+  return parseWithScheme(text, ["http:", "socks5:", "socks5h:"]);
+}
+
+function parseWithScheme(text: string, schemes: string[]): HttpUrl {
+  refuseControls("the URL", text);
+  if (text.trim() === "") throw new TrioError(EXIT.url, "the URL is empty");
+  const full = withScheme(text);
+  const shown = `"${full.replace(/[/\\].*@/s, "//***@")}"`;
+  if (!URL.canParse(full)) {
+    throw new TrioError(EXIT.url, `malformed URL ${shown}${whyMalformed(full)}`);
+  }
+  const url = new HttpUrl(full);
+  if (schemes.includes(url.protocol)) return url;
+  const names = schemes.map((scheme) => scheme.slice(0, -1));
+  const known = `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+  throw new TrioError(EXIT.unexpected, `unsupported scheme in ${shown} (only ${known})`);
+}
+
+function whyMalformed(full: string): string {
+  const [, authority = ""] = /^[^:]*:[/\\]*(?:[^/\\?#]*@)?([^/\\?#]*)/.exec(full) ?? [];
+  const port = /:([^:\]]*)$/.exec(authority)?.[1];
+  if (authority === "" || authority === `:${port}`) return ": there is no host";
+  if (port && /^\d+$/.test(port)) return Number(port) > 65535 ? `: no port is ${port}` : "";
+  return port ? `: the port "${port}" is no number` : ": the host is neither name nor address";
+}
+
+/** `a.example` → `http://a.example`; what has a scheme stays. */
+export function withScheme(text: string): string {
+  return /^[a-z][a-z\d+.-]*:[/\\]/i.test(text) ? text : `http://${text}`;
+}
+
+/** What could end a line of the request must not enter it (CWE-93). */
+function refuseControls(what: string, text: string) {
+  if (/[\r\n\0]/.test(text)) throw usageError(`CR, LF or NUL in ${what}`);
+}
+
+/** The port of a URL, also where it is its scheme's own. */
+export function portOf(url: URL): number {
+  return Number(url.port) || { "https:": 443, "http:": 80 }[url.protocol] || 1080;
+}
+
+/** The `USER:PASS` in a URL, percent-decoded. */
+export function userinfo(url: URL): string | undefined {
+  if (!url.username && !url.password) return undefined;
+  const decode = (text: string) => {
+    try {
+      return decodeURIComponent(text);
+    } catch {
+      return text;
+    }
+  };
+  return `${decode(url.username)}:${decode(url.password)}`;
+}
+
+/** The URL without userinfo, for people. */
+export function withoutUser(url: URL): string {
+  const copy = new URL(url);
+  copy.username = copy.password = "";
+  return copy.href;
+}
+
+/** A text in which the userinfo of URLs, however they are written, is `***`. */
+export function withoutSecrets(text: string): string {
+  return text.replace(/((?:\bhttps?:|\bsocks5h?:)[/\\]*|[/\\]{2})[^\n/\\?#]*@/gi, "$1***@");
+}
+
+/** What a peer sent, for people: UTF-8 where it is, printable, no userinfo. */
+export function shown(text: string): string {
+  const bytes = Uint8Array.from(text, (char) => char.charCodeAt(0));
+  let decoded = text;
+  try {
+    decoded = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    // not UTF-8: one char a byte it stays
+  }
+  return printable(withoutSecrets(decoded));
+}
+
+// --- Requests ----------------------------------------------------------------
+
+/** The User-Agent if none is given. */
+export const USER_AGENT = `tcp-trio/${VERSION}`;
+
+/** What the lines of a request are made of. */
+export interface RequestHead {
+  /** The method: GET if not given. */
+  method?: string | undefined;
+  /** Header lines: `Name: value` sets, `Name:` removes, `Name;` sends none. */
+  headers?: readonly string[];
+  /** `USER:PASS` for Basic authentication. */
+  user?: string | undefined;
+  /** The User-Agent. */
+  userAgent?: string | undefined;
+  /** Asks for these bytes only, like `0-99`. */
+  range?: string | undefined;
+  /** The validator that makes `range` count: an ETag or an HTTP date. */
+  ifRange?: string | undefined;
+  /** Asks for a coded body. */
+  compressed?: boolean;
+  /** The value of Cookie. */
+  cookie?: string | undefined;
+}
+
+/** The codings that are asked for with `compressed`. */
+export const CONTENT_CODINGS = ["gzip", "x-gzip", "deflate", "br", "zstd"];
+
+/**
+ * The lines of a request (RFC 9112 section 3, RFC 9110 section 7.2); a `proxy` is asked in the
+ * absolute form.
+ *
+ * @throws {TrioError} with code 2 if a header line is none.
+ */
+export function requestLines(url: HttpUrl, head: RequestHead, proxy?: URL): string[] {
+  const { method = "GET", user, range, ifRange, cookie, userAgent = USER_AGENT } = head;
+  const target = proxy ? url.origin + url.target : url.target;
+  const own: [name: string, value: string | undefined][] = [
+    ["Host", url.host],
+    ["User-Agent", userAgent],
+    ["Accept", "*/*"],
+    ["Connection", "close"],
+    ["Proxy-Authorization", proxy && proxyAuthorization(proxy)],
+    ["Authorization", user === undefined ? undefined : basic(user)],
+    ["Cookie", cookie],
+    ["Range", range && `bytes=${range}`],
+    ["If-Range", range && ifRange],
+    ["Accept-Encoding", head.compressed && !range ? "gzip, deflate, br, zstd" : undefined],
+  ];
+  return withHeaders(`${method} ${target} HTTP/1.1`, own, head.headers ?? []);
+}
+
+/** The lines that ask a proxy for a tunnel to `authority` (RFC 9110 section 9.3.6). */
+export function connectLines(authority: string, head: RequestHead, proxy: URL): string[] {
+  const own: [string, string | undefined][] = [
+    ["Host", authority],
+    ["User-Agent", head.userAgent ?? USER_AGENT],
+    ["Proxy-Authorization", proxyAuthorization(proxy)],
+  ];
+  const concerned = (head.headers ?? []).filter((line) =>
+    /^(user-agent|proxy-authorization)[:;]/i.test(line)
+  );
+  return withHeaders(`CONNECT ${authority} HTTP/1.1`, own, concerned);
+}
+
+/** Our own fields, but those that a user's lines replace, and the user's. */
+function withHeaders(
+  first: string,
+  own: [name: string, value: string | undefined][],
+  headers: readonly string[],
+): string[] {
+  const added = headers.map(parseHeaderLine);
+  const replaced = new Set(added.map(({ name }) => name.toLowerCase()));
+  const lines = [
+    first,
+    ...own.filter(([name, value]) => value !== undefined && !replaced.has(name.toLowerCase()))
+      .map(([name, value]) => `${name}: ${value}`),
+    ...added.flatMap(({ name, value }) =>
+      value === undefined ? [] : [`${name}: ${value}`.trimEnd()]
+    ),
+  ];
+  for (const line of lines) refuseControls("a header", line);
+  return lines;
+}
+
+/**
+ * Parses a header line that a user gave; without value nothing is sent.
+ *
+ *     "A: b" → A, "b"      "A:" → A, undefined      "A;" → A, ""
+ */
+function parseHeaderLine(line: string): { name: string; value: string | undefined } {
+  refuseControls("a header", line);
+  const [, name, mark, value = ""] = /^([\w!#$%&'*+.^`|~-]+)([:;])\s*(.*?)\s*$/.exec(line) ?? [];
+  if (name === undefined || (mark === ";" && value)) {
+    throw usageError('a header is "Name: value", "Name:" or "Name;"');
+  }
+  return { name, value: mark === ":" && value === "" ? undefined : value };
+}
+
+/** The value of a header that a user's lines set, if they do. */
+export function headerOf(headers: readonly string[], name: string): string | undefined {
+  return headers.map(parseHeaderLine).find((field) => field.name.toLowerCase() === name)?.value;
+}
+
+function basic(user: string): string {
+  return `Basic ${btoa(byteString(new TextEncoder().encode(user)))}`;
+}
+
+function proxyAuthorization(proxy: URL): string | undefined {
+  const user = userinfo(proxy);
+  return user === undefined ? undefined : basic(user);
+}
+
+/** Header fields whose values are secrets. */
+export const SECRET_HEADER = /^((?:proxy-)?authorization|cookie):(?=.)/i;
+
+/** A request line for people, without secrets. */
+export function maskedLine(line: string): string {
+  return printable(SECRET_HEADER.test(line) ? line.replace(/:.*/s, ": ***") : line);
+}
+
+// --- Redirects ---------------------------------------------------------------
+
+/**
+ * Where a redirect leads, if the head is one (RFC 9110 section 10.2.2); the fragment is kept.
+ *
+ * @throws {TrioError} with code 3 if that is malformed, 47 if it is neither http nor https, or
+ * http from https.
+ */
+export function redirectTarget(from: HttpUrl, head: Head): HttpUrl | undefined {
+  const location = valueOf(head, "location");
+  if (![301, 302, 303, 307, 308].includes(head.status) || !location) return undefined;
+  // bytes that are no ASCII go on as they came, as curl and browsers do
+  const text = location.replace(
+    /[\x80-\xff]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+  if (!URL.canParse(text, from)) {
+    throw new TrioError(EXIT.url, `redirect to a malformed URL: ${shown(text)}`);
+  }
+  const to = new HttpUrl(text, from);
+  if (!/^https?:$/.test(to.protocol)) throw refused(`to ${shown(to.href)}`);
+  if (from.protocol === "https:" && to.protocol === "http:") {
+    throw refused(`from https back to ${withoutUser(to)}`);
+  }
+  if (!to.hash) to.hash = from.hash;
+  return to;
+}
+
+function refused(why: string): TrioError {
+  return new TrioError(EXIT.redirect, `redirect refused: ${why}`);
+}
+
+/** What another origin is sent of a user's header lines: what is no secret. */
+export function withoutSecretHeaders(headers: readonly string[]): string[] {
+  return headers.filter((line) => /^(range|accept|user-agent)[:;]/i.test(line));
+}
+
+// --- Proxies -----------------------------------------------------------------
+
+/**
+ * Whether `no_proxy` names the URL's host: `*`, a domain (with its subdomains, a leading dot is
+ * ignored) or an address, each with or without `:port`, or a block of IPv4 addresses.
+ *
+ *     "example.com"  http://a.example.com/  → true
+ *     ".example.com" http://example.com/    → true
+ *     "example.com"  http://anexample.com/  → false
+ *     "a.com:8080"   http://a.com/          → false
+ *     "10.0.0.0/8"   http://10.1.2.3/       → true
+ */
+export function bypassesProxy(noProxy: string, url: URL): boolean {
+  const host = url.hostname.replace(/\.$/, "");
+  return noProxy.toLowerCase().split(/[\s,]+/).filter(Boolean).some((entry) => {
+    if (entry === "*" || isWithin(host, entry)) return true;
+    const [, name = "", port] = /^\.?(\[[^\]]*\]|[^:]*|.*:.*:.*?)(?::(\d+))?$/
+      .exec(entry) ?? [];
+    if (port !== undefined && Number(port) !== portOf(url)) return false;
+    const bare = unbracketed(name).replace(/\.$/, "");
+    return unbracketed(host) === bare ||
+      (bare !== "" && !/^[\d.:[\]]+$/.test(host) && host.endsWith(`.${bare}`));
+  });
+}
+
+/** Whether an IPv4 address is one of a block like `10.0.0.0/8` (RFC 4632). */
+function isWithin(host: string, block: string): boolean {
+  const number = (address: string) =>
+    address.split(".").reduce((sum, byte) => sum * 256 + Number(byte), 0);
+  const [, base, bits] = /^(\d+\.\d+\.\d+\.\d+)\/(\d+)$/.exec(block) ?? [];
+  if (base === undefined || !/^[\d.]+$/.test(host)) return false;
+  const size = 2 ** (32 - Number(bits));
+  return Math.floor(number(host) / size) === Math.floor(number(base) / size);
+}

@@ -1,0 +1,316 @@
+/**
+ * Going on with a file: the record of the version that its bytes belong to, and what an answer
+ * means for them. A file is one version, or there is an error.
+ *
+ * @module
+ */
+import { EXIT, TrioError } from "../mod.ts";
+import { codingsIn, type Head, malformed, valueOf, valuesOf } from "./head.ts";
+import { parseHttpDate } from "./http_date.ts";
+
+// --- The record --------------------------------------------------------------
+
+/** Bytes of a file: from `start` up to, but without `end`. */
+export type Span = [start: number, end: number];
+
+/** Which version of a resource the bytes in a file belong to; FILE.part.json is this. */
+export interface VersionRecord {
+  /** The URL asked, without userinfo. */
+  url: string;
+  /** Its ETag. */
+  etag?: string | undefined;
+  /** Its Last-Modified, and the Date of the same answer. */
+  lastModified?: string | undefined;
+  date?: string | undefined;
+  /** Its size in bytes. */
+  total?: number | undefined;
+  /** Its Content-Type. */
+  type?: string | undefined;
+  /** Its Content-Encoding, if the bytes still have it. */
+  coding?: string | undefined;
+  /** Whether codings were undone: the bytes are not those that a range counts. */
+  decoded: boolean;
+  /** The range that the user asked for, if not the whole. */
+  range?: string | undefined;
+  /** The spans that are there, if there are gaps between them. */
+  ranges?: Span[] | undefined;
+}
+
+/** The record of the version that a complete answer to `url` is. */
+export function recordOf(
+  url: string,
+  head: Head,
+  { total, decoded, range }: Pick<VersionRecord, "total" | "decoded" | "range">,
+): VersionRecord {
+  return {
+    url,
+    etag: valueOf(head, "etag"),
+    lastModified: valueOf(head, "last-modified"),
+    date: valueOf(head, "date"),
+    total,
+    type: valueOf(head, "content-type"),
+    coding: codingOf(head),
+    decoded,
+    range,
+  };
+}
+
+/** Reads FILE.part.json; `undefined` if that is no record, or its `ranges` are none. */
+export function parseRecord(text: string): VersionRecord | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  const record = value as VersionRecord;
+  const { url, decoded, total, ranges } = record;
+  const texts = [record.etag, record.lastModified, record.date, record.type, record.coding];
+  if (typeof url !== "string" || typeof decoded !== "boolean") return undefined;
+  if (![...texts, record.range].every((text) => ["string", "undefined"].includes(typeof text))) {
+    return undefined;
+  }
+  if (total !== undefined && !isSize(total)) return undefined;
+  if (ranges !== undefined && (total === undefined || !areSpans(ranges, total))) return undefined;
+  return record;
+}
+
+function isSize(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function areSpans(value: unknown, total: number): boolean {
+  if (!Array.isArray(value)) return false;
+  let last = 0;
+  return value.every((span) => {
+    if (!Array.isArray(span) || span.length !== 2 || !span.every(isSize)) return false;
+    const [start, end] = span as Span, right = last <= start && start < end && end <= total;
+    last = end;
+    return right;
+  });
+}
+
+/**
+ * What proves that two answers are of one version (RFC 9110 sections 8.8.2.2, 8.8.3, 13.1.5): a
+ * strong ETag, or a Last-Modified at least one second older than the Date of the same answer.
+ *
+ *     ETag: "a"                                      → "a"
+ *     ETag: W/"a", Last-Modified 12:00:00, Date 12:00:01 → 12:00:00
+ *     ETag: W/"a", Last-Modified 12:00:00, Date 12:00:00 → undefined
+ */
+export function validatorOf(
+  { etag, lastModified, date }: Pick<VersionRecord, "etag" | "lastModified" | "date">,
+): string | undefined {
+  if (etag !== undefined && /^"[\x21\x23-\x7e]*"$/.test(etag)) return etag;
+  const modified = timeOf(lastModified), answered = timeOf(date);
+  if (modified === undefined || answered === undefined) return undefined;
+  return answered - modified >= 1000 ? lastModified : undefined;
+}
+
+/** Whether the bytes of this version can be continued, from a run to the next. */
+export function isContinuable(record: VersionRecord, url: string): boolean {
+  return record.url === url && !record.decoded && record.range === undefined &&
+    validatorOf(record) !== undefined;
+}
+
+/** Years of two digits are from 1976 to 2075: dates that servers send are near, and this one stays. */
+const CENTURY = new Date("2025-12-31T00:00:00Z");
+
+function timeOf(date: string | undefined): number | undefined {
+  return date === undefined ? undefined : parseHttpDate(date, CENTURY)?.getTime();
+}
+
+function codingOf(head: Head): string | undefined {
+  return codingsIn(head, "content-encoding").join(", ") || undefined;
+}
+
+// --- The answer --------------------------------------------------------------
+
+/** What Content-Range says (RFC 9110 section 14.4). */
+interface ContentRange {
+  /** The positions of the first and the last byte; none in a 416. */
+  first?: number;
+  last?: number;
+  /** The size of the whole; none if it said `*`. */
+  total?: number;
+}
+
+/**
+ * Reads the Content-Range; `undefined` if there is none or it makes no sense.
+ *
+ *     "bytes 2-4/10" → 2, 4, 10      "bytes 2-4/*" → 2, 4      "bytes *\/10" → -, -, 10
+ */
+function contentRange(head: Head): ContentRange | undefined {
+  const values = valuesOf(head, "content-range");
+  const match = /^bytes[ \t]+(?:(\d+)-(\d+)|\*)\/(\d+|\*)$/i.exec(values[0] ?? "");
+  if (!match || values.length > 1) return undefined;
+  const [first, last, total] = match.slice(1).map((digits) =>
+    digits === undefined || digits === "*" ? undefined : Number(digits)
+  );
+  if (![first, last, total].every((size) => size === undefined || isSize(size))) return undefined;
+  const range = {
+    ...first !== undefined && last !== undefined && { first, last },
+    ...total !== undefined && { total },
+  };
+  const { first: from = 0, last: to = from, total: all = Infinity } = range;
+  return from <= to && (first === undefined || to < all) ? range : undefined;
+}
+
+/** What was asked for. */
+export interface Question {
+  /** The bytes that are missing: with `If-Range`, of the version of the record. */
+  missing?: { first: number; last?: number | undefined };
+  /** Only these bytes, as the user wants: `0-99`, `100-`, `-5`. */
+  range?: string | undefined;
+  /** Whether the user sent a condition, and the file is there. */
+  conditional?: boolean;
+}
+
+/** What an answer means. */
+export type Verdict =
+  /** The whole, or all that the user wants: from byte 0, a new record. */
+  | { is: "whole" }
+  /** The next `length` bytes of the record's version, which has `total`. */
+  | { is: "rest"; length: number; total: number }
+  /** All bytes of the record's version were there. */
+  | { is: "complete" }
+  /** The file is what the server has, says the user's condition. */
+  | { is: "unchanged" }
+  /** Another version, or none can tell: start over. */
+  | { is: "other" }
+  /** An error. */
+  | { is: "error"; error: TrioError };
+
+/**
+ * Judges the final answer to a question that goes on with the bytes of `record`, or has none. A
+ * status of 400 or more but 416 is not its matter.
+ */
+export function judge(
+  question: Question,
+  record: VersionRecord | undefined,
+  head: Head,
+  length: number | undefined,
+): Verdict {
+  const { missing } = question;
+  if (head.status === 304) {
+    return question.conditional
+      ? { is: "unchanged" }
+      : { is: "error", error: malformed("304 without being asked") };
+  }
+  if (!missing || !record) return judgeWhole(question.range, head);
+  if (head.status === 206) return judgePart(missing, record, head, length);
+  if (head.status === 416) return judgeEnd(missing.first, record, head);
+  if (head.status !== 200) return cannotResume(`it answered ${head.status}`);
+  const type = mediaType(valueOf(head, "content-type")), expected = mediaType(record.type);
+  return type && expected && type !== expected
+    ? cannotResume(`it answered with ${type}, not ${expected}`)
+    : { is: "whole" };
+}
+
+function judgeWhole(range: string | undefined, head: Head): Verdict {
+  const found = contentRange(head);
+  if (head.status !== 206) {
+    if (range === undefined || head.status >= 400 || range === "0-") return { is: "whole" };
+    return cannotResume(`the server has no ranges: it answered ${head.status}`);
+  }
+  if (range === undefined) {
+    const whole = found?.first === 0 && found.last === (found.total ?? NaN) - 1;
+    return whole ? { is: "whole" } : cannotResume("it answered 206 without being asked");
+  }
+  return isRange(range, found) ? { is: "whole" } : cannotResume("it answered with other bytes");
+}
+
+/**
+ * Whether an answer has just the bytes that were asked for.
+ *
+ *     "0-4" and 0-4/10     → true      "0-99" and 0-9/10  → true (there are no more)
+ *     "-3"  and 7-9/10     → true      "5-"   and 5-8/*   → false (is this the end?)
+ */
+function isRange(asked: string, found: ContentRange | undefined): boolean {
+  const [, first = "", last = ""] = /^(\d*)-(\d*)$/.exec(asked) ?? [];
+  if (found?.first === undefined || found.last === undefined) return false;
+  const end = found.total === undefined ? NaN : found.total - 1;
+  if (first === "") return found.last === end && found.first === Math.max(0, end + 1 - +last);
+  if (found.first !== Number(first)) return false;
+  return found.last === end && (last === "" || Number(last) > end) ||
+    last !== "" && found.last === Number(last);
+}
+
+function judgePart(
+  { first, last }: { first: number; last?: number | undefined },
+  record: VersionRecord,
+  head: Head,
+  length: number | undefined,
+): Verdict {
+  const other: Verdict = { is: "other" };
+  const found = contentRange(head);
+  if (found?.first !== first || found.last === undefined) return other;
+  if (last !== undefined && found.last > last) return other;
+  const total = found.total ?? record.total;
+  if (total === undefined || found.last >= total) return other;
+  if (record.total !== undefined && total !== record.total) return other;
+  const expected = found.last - first + 1;
+  if (length !== undefined && length !== expected) return other;
+  if (!repeats(record, head) || codingOf(head) !== record.coding) return other;
+  return { is: "rest", length: expected, total };
+}
+
+/** Whether an answer has the validator of the record, and none that contradicts it. */
+function repeats(record: VersionRecord, head: Head): boolean {
+  const validator = validatorOf(record);
+  if (validator === undefined) return false;
+  const etag = valueOf(head, "etag"), modified = valueOf(head, "last-modified");
+  return contradicts(record, head)
+    ? false
+    : (validator === record.etag ? etag : modified) !== undefined;
+}
+
+/** Whether an answer has a validator that the record has, with another value. */
+function contradicts({ etag, lastModified }: VersionRecord, head: Head): boolean {
+  const other = valueOf(head, "etag"), modified = valueOf(head, "last-modified");
+  return etag !== undefined && other !== undefined && etag !== other ||
+    lastModified !== undefined && modified !== undefined && lastModified !== modified &&
+      timeOf(lastModified) !== timeOf(modified);
+}
+
+/** A 416: there is nothing behind the bytes that are there (RFC 9110 section 15.5.17). */
+function judgeEnd(size: number, record: VersionRecord, head: Head): Verdict {
+  const { total = size } = contentRange(head) ?? {};
+  const odd = valueOf(head, "content-range") !== undefined && contentRange(head) === undefined;
+  const complete = !odd && record.total === size && total === size && !contradicts(record, head);
+  return { is: complete ? "complete" : "other" };
+}
+
+function cannotResume(why: string): Verdict {
+  return { is: "error", error: new TrioError(EXIT.resume, `cannot resume: ${why}`) };
+}
+
+function mediaType(type: string | undefined): string | undefined {
+  return type?.split(";")[0]!.trim().toLowerCase();
+}
+
+/** A file that another program wrote. */
+export interface ForeignFile {
+  /** Its size in bytes. */
+  size: number;
+  /** When it was written last. */
+  modified: Date;
+}
+
+/**
+ * Judges the head of the whole for a file that has no record: it is taken for a part of this
+ * version only if the version is older than the file by at least one second.
+ */
+export function judgeForeign(
+  file: ForeignFile,
+  version: VersionRecord,
+  head: Head,
+): "complete" | "part" | "other" {
+  const { total } = version, modified = timeOf(version.lastModified);
+  if (head.status !== 200 || version.decoded || version.coding !== undefined) return "other";
+  if (total === undefined || modified === undefined) return "other";
+  if (file.modified.getTime() - modified < 1000) return "other";
+  if (total === file.size) return "complete";
+  return total > file.size && validatorOf(version) !== undefined ? "part" : "other";
+}

@@ -1,0 +1,230 @@
+/**
+ * client.ts as people use it, with servers that do their duty.
+ *
+ * @module
+ */
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
+import { writeAll } from "../../mod.ts";
+import { serve } from "../../server.ts";
+import { encode } from "../support/bytes.ts";
+import { runClient, startClient, tutorialServer } from "../support/client.ts";
+import { IPV6 } from "../support/peers.ts";
+import { runScript } from "../support/process.ts";
+import { FakeServer } from "../support/servers.ts";
+
+Deno.test("client.ts sends what the tutorial's client sends, each name after a reply", async () => {
+  const messages: string[] = [];
+  await using server = tutorialServer(messages);
+  const { code, stdout, stderr } = await runClient(server.port, []);
+  assertEquals([code, stderr], [0, ""]);
+  assertEquals(stdout, "Welcome!\nHello, Michael!\nHello, Tracy!\nHello, Sarah!\n");
+  assertEquals(messages, ["Michael", "Tracy", "Sarah", "exit"]);
+});
+
+for (const lines of [false, true]) {
+  const option = lines ? ["--lines"] : [];
+  Deno.test(`client.ts ${option} greets with spaces, 中文, emoji and controls`, async () => {
+    await using server = serve({ port: 0, delay: 0, lines });
+    const names = ["Ada Lovelace", " ", "小明", "👩‍👩‍👧‍👦", "a\tb", "\x1b[31mred", "a\rb", "exit "];
+    const { code, stdout } = await runClient(server.addr.port, [...option, "--", ...names]);
+    const shown = names.map((name) =>
+      `Hello, ${name.replace("\x1b", "\\x1b").replace("\r", "\\x0d")}!\n`
+    );
+    assertEquals({ code, stdout }, { code: 0, stdout: `Welcome!\n${shown.join("")}` });
+  });
+
+  Deno.test(`client.ts ${option} refuses a name with a newline before it connects`, async () => {
+    let connections = 0;
+    await using server = new FakeServer(() => void connections++);
+    for (const name of ["a\nb", "a\n", "\n"]) {
+      const { code, stderr } = await runClient(server.port, [...option, name]);
+      assertEquals(code, 2);
+      assertMatch(stderr, /^client: ".*" has a newline.*\n$/);
+    }
+    assertEquals(connections, 0);
+  });
+
+  Deno.test(`client.ts ${option} ends the session at the name exit`, async () => {
+    await using server = serve({ port: 0, delay: 0, lines });
+    const args = [...option, "Ada", "exit", "Bob"];
+    const { code, stdout } = await runClient(server.addr.port, args);
+    assertEquals({ code, stdout }, { code: 0, stdout: "Welcome!\nHello, Ada!\n" });
+  });
+}
+
+Deno.test("client.ts refuses an empty name, which --lines sends", async () => {
+  await using server = serve({ port: 0, delay: 0, lines: true });
+  const refused = await runClient(server.addr.port, ["Ada", ""]);
+  assertEquals([refused.code, refused.stdout], [2, ""]);
+  assertStringIncludes(refused.stderr, "with --lines it can");
+  const { code, stdout } = await runClient(server.addr.port, ["--lines", ""]);
+  assertEquals({ code, stdout }, { code: 0, stdout: "Welcome!\nHello, !\n" });
+});
+
+Deno.test("client.ts --lines greets with 64 KiB", async () => {
+  await using server = serve({ port: 0, delay: 0, lines: true });
+  const name = "小".repeat(64 * 1024 / 3);
+  const { code, stdout } = await runClient(server.addr.port, ["--lines", name]);
+  assertEquals(code, 0);
+  assert(stdout === `Welcome!\nHello, ${name}!\n`);
+});
+
+Deno.test("client.ts connects to an IPv6 address, in brackets or not", async () => {
+  if (!IPV6) return;
+  await using server = serve({ hostname: "::1", port: 0, delay: 0 });
+  for (const hostname of ["::1", "[::1]"]) {
+    const args = ["--hostname", hostname, "-p", `${server.addr.port}`, "--json", "Ada"];
+    const { code, stdout } = await runScript("client.ts", args);
+    assertEquals(code, 0);
+    assertStringIncludes(stdout, `"server":"[::1]:${server.addr.port}"`);
+  }
+});
+
+Deno.test("client.ts - reads names from stdin, ended by CRLF, LF or nothing", async () => {
+  const messages: string[] = [];
+  await using server = tutorialServer(messages);
+  const { code } = await runClient(
+    server.port,
+    ["Ada", "-", "Bob"],
+    "\ufeff小明\r\nTracy\nlast one",
+  );
+  assertEquals(code, 0);
+  assertEquals(messages, ["Ada", "小明", "Tracy", "last one", "Bob", "exit"]);
+});
+
+Deno.test("client.ts - refuses an empty line, which --lines sends", async () => {
+  await using server = serve({ port: 0, delay: 0 });
+  const refused = await runClient(server.addr.port, ["-"], "Ada\n\nBob\n");
+  assertEquals([refused.code, refused.stdout], [2, "Welcome!\nHello, Ada!\n"]);
+  const { code, stdout } = await runClient(server.addr.port, ["--lines", "-"], "Ada\n\nBob\n");
+  assertEquals(code, 0);
+  assertEquals(stdout, "Welcome!\nHello, Ada!\nHello, !\nHello, Bob!\n");
+});
+
+Deno.test("client.ts - refuses what is not UTF-8", async () => {
+  await using server = serve({ port: 0, delay: 0 });
+  const { code, stderr } = await runClient(server.addr.port, ["-"], new Uint8Array([65, 255, 10]));
+  assertEquals([code, stderr], [2, "client: stdin is not UTF-8\n"]);
+});
+
+Deno.test("client.ts - greets with 10,000 names from a pipe, one at a time", async () => {
+  const messages: string[] = [];
+  await using server = tutorialServer(messages);
+  const names = Array.from({ length: 10_000 }, (_, i) => `name ${i}`);
+  const { code, stdout } = await runClient(server.port, ["-"], names.join("\n"));
+  assertEquals(code, 0);
+  assertEquals(messages, [...names, "exit"]); // two in one read would be one here
+  assertEquals(stdout.split("\n").length, 10_002);
+});
+
+Deno.test("client.ts - reads no more names than it needs", async () => {
+  await using server = tutorialServer([], 200);
+  await using child = startClient(server.port, ["--quiet", "-"], true);
+  const block = "name\n".repeat(10_000);
+  let taken = 0;
+  await assertRejects(async () => {
+    for (;; taken += block.length) await child.type(block);
+  }, Error);
+  assertEquals((await child.ended()).code, 56);
+  assert(taken < 1_000_000, `it took ${taken} bytes for 200 names`);
+});
+
+Deno.test("client.ts -i asks for names until exit, and again after an empty line", async () => {
+  const messages: string[] = [];
+  await using server = tutorialServer(messages);
+  const { code, stdout, stderr } = await runClient(server.port, ["-i"], "Ada\n\nBob\nexit\nCy\n");
+  assertEquals({ code, stdout }, { code: 0, stdout: "Welcome!\nHello, Ada!\nHello, Bob!\n" });
+  assertEquals(stderr, "Name: ".repeat(4));
+  assertEquals(messages, ["Ada", "Bob", "exit"]);
+});
+
+Deno.test("client.ts --json shows one object a line", async () => {
+  await using server = serve({ port: 0, delay: 0 });
+  const { port } = server.addr;
+  const { stdout } = await runClient(port, ["--json", '"小明"']);
+  const [welcome, reply, ...more] = stdout.trim().split("\n").map((line) => JSON.parse(line));
+  assertEquals(welcome, { event: "welcome", server: `127.0.0.1:${port}`, welcome: "Welcome!" });
+  assert(reply.ms > 0);
+  assertEquals(reply, { event: "reply", name: '"小明"', reply: 'Hello, "小明"!', ms: reply.ms });
+  assertEquals(more, []);
+});
+
+Deno.test("client.ts --quiet shows nothing", async () => {
+  await using server = serve({ port: 0, delay: 0 });
+  const { code, stdout, stderr } = await runClient(server.addr.port, ["-q"]);
+  assertEquals({ code, stdout, stderr }, { code: 0, stdout: "", stderr: "" });
+});
+
+Deno.test("client.ts closes and exits with 130 on Ctrl+C", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  await using server = new FakeServer(async (conn) => {
+    await writeAll(conn, encode("Welcome!"));
+    const buffer = new Uint8Array(9);
+    while (await conn.read(buffer) !== null);
+    resolve();
+  });
+  await using child = startClient(server.port, []);
+  await child.heard("stdout", /Welcome!/);
+  child.child.kill("SIGINT");
+  const { code, stderr } = await child.ended();
+  assertEquals([code, stderr], [130, "client: interrupted\n"]);
+  await promise;
+});
+
+Deno.test("client.ts says what a bad command line should be", async () => {
+  const cases: [string[], RegExp][] = [
+    [["--nope"], /unknown option --nope/],
+    [["--port", "abc"], /--port takes .* from 1 to 65535, not "abc"/],
+    [["--port", "70000"], /--port takes .* from 1 to 65535/],
+    [["--port", "0"], /--port takes .* from 1 to 65535/],
+    [["--port"], /--port takes a port/],
+    [["--hostname", "a b"], /--hostname: invalid host/],
+    [["--timeout", "0"], /--timeout takes .* from 0\.001/],
+    [["--wait", "-1"], /--wait takes a number from 0/],
+    [["--lines=yes"], /--lines takes no value/],
+    [["--count", "3"], /for --ping/],
+    [["--ping", "--count", "1.5"], /--count takes a whole number from 1/],
+    [["--ping", "-"], /--ping takes its names as arguments/],
+    [["--ping", "exit"], /exit is none/],
+    [["--cacert", "nowhere.pem"], /cannot read --cacert nowhere\.pem: No such file/],
+  ];
+  await Promise.all(cases.map(async ([args, expected]) => {
+    const { code, stdout, stderr } = await runScript("client.ts", args);
+    assertEquals({ args, code, stdout }, { args, code: 2, stdout: "" });
+    assertMatch(stderr, /^client: [^\n]*\n$/);
+    assertMatch(stderr, expected);
+  }));
+});
+
+Deno.test("client.ts says which permission is missing and how to grant it", async () => {
+  const network = await runScript("client.ts", ["-p", "8000", "小明"], { permissions: [] });
+  assertEquals(network.code, 77);
+  assertEquals(
+    network.stderr,
+    `client: net access to "127.0.0.1:8000" is not granted ` +
+      `(run: deno run --allow-net=127.0.0.1:8000 client.ts -p 8000 '小明')\n`,
+  );
+  const file = await runScript("client.ts", ["--cacert", "ca's.pem"], { permissions: [] });
+  assertEquals(file.code, 77);
+  assertEquals(
+    file.stderr,
+    `client: read access to "ca's.pem" is not granted (run: deno run ` +
+      `--allow-net=127.0.0.1:9999 '--allow-read=ca'\\''s.pem' client.ts --cacert 'ca'\\''s.pem')\n`,
+  );
+});
+
+Deno.test("client.ts --help fits a screen, and --version is a version", async () => {
+  const help = await runScript("client.ts", ["-h"], { permissions: [] });
+  assertEquals([help.code, help.stderr], [0, ""]);
+  const lines = help.stdout.trimEnd().split("\n");
+  assert(lines.length <= 24 && lines.every((line) => line.length <= 80), help.stdout);
+  const version = await runScript("client.ts", ["--version"], { permissions: [] });
+  assertEquals(version.code, 0);
+  assertMatch(version.stdout, /^client\.ts \d+\.\d+\.\d+\n$/);
+});

@@ -1,0 +1,91 @@
+/**
+ * `connect()` and what it gives, in this process.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { connect, statistics } from "../../client.ts";
+import { TrioError, writeAll } from "../../mod.ts";
+import { serve } from "../../server.ts";
+import { encode } from "../support/bytes.ts";
+import { tutorialServer } from "../support/client.ts";
+import { FakeServer } from "../support/servers.ts";
+
+Deno.test("connect is as the example says, and its greetings queue in order", async () => {
+  const messages: string[] = [];
+  await using server = tutorialServer(messages);
+  await using greeter = await connect({ port: server.port });
+  assertEquals(greeter.welcome, "Welcome!");
+  const names = Array.from({ length: 50 }, (_, i) => `name ${i}`);
+  const all = Promise.all(names.map((name) => greeter.greet(name)));
+  const exited = greeter.exit(); // after all of them
+  assertEquals(await all, names.map((name) => `Hello, ${name}!`));
+  await exited;
+  assertEquals(messages, [...names, "exit"]);
+  assert(greeter.signal.aborted && greeter.elapsed > 0);
+  await assertRejects(() => greeter.greet("late"), TrioError, "is over");
+});
+
+Deno.test("greet refuses a name that cannot be sent, and goes on", async () => {
+  await using server = serve({ port: 0, delay: 0 });
+  await using greeter = await connect({ port: server.addr.port });
+  for (const name of ["", "a\nb", "a\r", "exit"]) {
+    const error = await assertRejects(() => greeter.greet(name), TrioError);
+    assertEquals(error.code, 2);
+  }
+  assertEquals(await greeter.greet("Ada"), "Hello, Ada!");
+});
+
+Deno.test("connect and greet end with the reason of the signal", async () => {
+  const stop = new AbortController();
+  await using server = new FakeServer(async (conn) => {
+    await writeAll(conn, encode("Welcome!"));
+    const buffer = new Uint8Array(9);
+    while (await conn.read(buffer) !== null) stop.abort(new Error("enough"));
+  });
+  await using greeter = await connect({ port: server.port, signal: stop.signal });
+  const [first, second] = await Promise.allSettled([greeter.greet("Ada"), greeter.greet("Bob")]);
+  assert(first.status === "rejected" && second.status === "rejected");
+  assertEquals([first.reason.message, second.reason.message], ["enough", "enough"]);
+  await assertRejects(() => connect({ port: server.port, signal: stop.signal }), Error, "enough");
+});
+
+Deno.test("connect closes the connection when its Greeter is disposed of", async () => {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  await using server = new FakeServer(async (conn) => {
+    await writeAll(conn, encode("Welcome!"));
+    resolve(String(await conn.read(new Uint8Array(9))));
+  });
+  {
+    await using _greeter = await connect({ port: server.port });
+  }
+  assertEquals(await promise, "null"); // EOF, and no exit
+});
+
+Deno.test("connect aborts its signal at once when the server goes away", async () => {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  await using server = new FakeServer(async (conn) => {
+    await writeAll(conn, encode("Welcome!"));
+    await promise;
+  });
+  await using greeter = await connect({ port: server.port });
+  const aborted = new Promise((done) => greeter.signal.addEventListener("abort", done));
+  resolve();
+  await aborted;
+  const error = await assertRejects(() => greeter.greet("Ada"), TrioError, "closed");
+  assertEquals(error.code, 56);
+});
+
+Deno.test("statistics are those of the sorted times, and NaN without any", () => {
+  const times = Array.from({ length: 200 }, (_, i) => 200 - i);
+  assertEquals(statistics(times), {
+    min: 1,
+    avg: 100.5,
+    max: 200,
+    stddev: 57.734,
+    p50: 100,
+    p99: 198,
+  });
+  assertEquals(statistics([3]), { min: 3, avg: 3, max: 3, stddev: 0, p50: 3, p99: 3 });
+  assert(Object.values(statistics([])).every(Number.isNaN));
+});

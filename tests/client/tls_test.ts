@@ -1,0 +1,58 @@
+/**
+ * client.ts over TLS.
+ *
+ * @module
+ */
+import { assertEquals, assertMatch } from "@std/assert";
+import { writeAll } from "../../mod.ts";
+import { encode } from "../support/bytes.ts";
+import { makeCertificates } from "../support/certificates.ts";
+import { runClient } from "../support/client.ts";
+import { testPeer } from "../support/peers.ts";
+import { runScript } from "../support/process.ts";
+import { FakeServer } from "../support/servers.ts";
+
+testPeer(
+  "client.ts --cacert trusts those certificates, and only for their names",
+  ["openssl"],
+  async () => {
+    await using certificates = await makeCertificates();
+    const { ca, good, wrongName, expired, unknownCa } = certificates;
+    const greetAs = async (chain: typeof good, options: string[]) => {
+      using listener = Deno.listenTls({
+        hostname: "127.0.0.1",
+        port: 0,
+        cert: await Deno.readTextFile(chain.certificate),
+        key: await Deno.readTextFile(chain.key),
+      });
+      const result = runScript("client.ts", ["-p", `${listener.addr.port}`, ...options, "Ada"]);
+      {
+        using conn = await listener.accept();
+        await writeAll(conn, encode("Welcome!Hello, Ada!")).catch(() => {});
+        let heard = "";
+        while (!heard.endsWith("exit")) {
+          const buffer = new Uint8Array(99);
+          const n = await conn.read(buffer).catch(() => null); // it is not trusted
+          if (n === null) break;
+          heard += new TextDecoder().decode(buffer.subarray(0, n));
+        }
+      } // closes without a close_notify
+      return await result;
+    };
+    const { code, stdout } = await greetAs(good, ["--cacert", ca]);
+    assertEquals({ code, stdout }, { code: 0, stdout: "Welcome!\nHello, Ada!\n" });
+    assertEquals((await greetAs(good, ["--tls"])).code, 60);
+    for (const chain of [wrongName, expired, unknownCa]) {
+      const { code, stderr } = await greetAs(chain, ["--cacert", ca]);
+      assertEquals(code, 60);
+      assertMatch(stderr, /^client: 127\.0\.0\.1:\d+ is not trusted: [^\n]*\n$/);
+    }
+  },
+);
+
+Deno.test("client.ts --tls exits with 35 where no TLS is spoken", async () => {
+  await using server = new FakeServer((conn) => writeAll(conn, encode("Welcome!")));
+  const { code, stderr } = await runClient(server.port, ["--tls"]);
+  assertEquals(code, 35);
+  assertMatch(stderr, /^client: TLS with .* failed: .*\n$/);
+});

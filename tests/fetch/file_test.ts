@@ -1,0 +1,203 @@
+/**
+ * FILE and FILE.part: what is written when, and what a failure leaves.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { download } from "../../fetch.ts";
+import { EXIT, TrioError } from "../../mod.ts";
+import { rejectsWith } from "../support/assertions.ts";
+import { isSame, noise } from "../support/bytes.ts";
+import { runFetch } from "../support/fetch.ts";
+import { Folder } from "../support/folder.ts";
+import { cutAt, HOLD, MODIFIED, Origin, serveResource } from "../support/origin.ts";
+import { BODY, CAME, coming, WAYS } from "../support/output.ts";
+import { response } from "../support/replies.ts";
+
+for (const { how, written, permissions, assertLeft } of WAYS) {
+  Deno.test(`fetch.ts ${how} replaces FILE and leaves nothing else`, async () => {
+    await using folder = new Folder();
+    await using origin = new Origin((asked) => serveResource(asked, { body: BODY }));
+    folder.write("f", noise(BODY.length + 1000, 2));
+    const { code, stderr } = await runFetch(folder, ["-o", "f", origin.url()], { permissions });
+    assertEquals(code, EXIT.ok, stderr);
+    assertMatch(stderr, /^saved f \(3,000,000 bytes in \d+\.\d\d s\)\n$/);
+    assert(isSame(folder.bytes("f"), BODY));
+    assertEquals(folder.names, ["f"]);
+  });
+
+  Deno.test(`fetch.ts ${how} and a wrong checksum ends with 90`, async () => {
+    await using folder = new Folder();
+    await using origin = new Origin((asked) => serveResource(asked, { body: BODY }));
+    folder.write("f", "old");
+    const sha256 = "0".repeat(64);
+    const args = ["--sha256", sha256, "-o", "f", origin.url()];
+    const { code, stderr } = await runFetch(folder, args, { permissions });
+    assertEquals(code, EXIT.checksum);
+    assertMatch(stderr, new RegExp(`^fetch: the SHA-256 is [0-9a-f]{64}, not ${sha256}.*\n$`));
+    assert(!stderr.includes("-C goes on"), "-C would only find the same bytes again");
+    assertLeft(folder);
+    assert(isSame(folder.bytes(written), BODY));
+  });
+
+  Deno.test(`fetch.ts ${how} makes nothing of an error or a 304`, async () => {
+    await using folder = new Folder();
+    await using origin = new Origin(({ target }) =>
+      response(`${target.slice(1)} Whatever`, target === "/304" ? "" : "not the file")
+    );
+    folder.write("f", "old");
+    for (const [status, code] of [[304, EXIT.ok], [404, EXIT.status], [500, EXIT.status]]) {
+      const args = ["--retry=0", "-o", "f", origin.url(`/${status}`)];
+      const done = await runFetch(folder, args, { permissions });
+      assertEquals([done.code, folder.names, folder.text("f")], [code!, ["f"], "old"], done.stderr);
+    }
+  });
+
+  Deno.test(`fetch.ts --no-clobber ${how} never replaces a file`, async () => {
+    await using folder = new Folder();
+    await using origin = new Origin((asked) => serveResource(asked, { body: BODY }));
+    folder.write("f", "old");
+    Deno.symlinkSync("nothing", folder.file("link"));
+    for (const name of ["f", "link"]) {
+      const args = ["--no-clobber", "-o", name, origin.url()];
+      const { code, stderr } = await runFetch(folder, args, { permissions });
+      assertEquals(code, EXIT.write, stderr);
+    }
+    assertEquals([folder.names, folder.text("f")], [["f", "link"], "old"]);
+  });
+}
+
+Deno.test("download keeps all that came when it is aborted", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((asked) => [
+    ...serveResource(asked, { body: BODY, lastModified: MODIFIED, cut: 100_000 }),
+    HOLD,
+  ]);
+  const { progress, came } = coming(100_000);
+  const controller = new AbortController();
+  const pending = download(origin.url(), {
+    output: folder.file("f"),
+    signal: controller.signal,
+    progress,
+  });
+  await Promise.race([came, pending]);
+  controller.abort(new TrioError(EXIT.interrupted, "stopped"));
+  const error = await rejectsWith(EXIT.interrupted, pending);
+  assertStringIncludes(error.message, "has 100000 of 3000000 bytes, -C goes on");
+  assertEquals(folder.names, ["f.part"]);
+  assert(isSame(folder.bytes("f.part"), BODY.subarray(0, 100_000)));
+  assertEquals(Deno.statSync(folder.file("f.part")).mtime, new Date(MODIFIED));
+});
+
+Deno.test("download keeps all that came when it takes too long", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((asked) => [
+    ...serveResource(asked, { body: BODY, cut: 100_000 }),
+    HOLD,
+  ]);
+  const options = { output: folder.file("f"), retry: 0, stallTimeout: 0.2 };
+  await rejectsWith(EXIT.timeout, download(origin.url(), options));
+  assert(isSame(folder.bytes("f.part"), BODY.subarray(0, 100_000)));
+});
+
+Deno.test("download leaves FILE as it was until the body is complete", async () => {
+  await using folder = new Folder();
+  const looked = Promise.withResolvers<void>();
+  await using origin = new Origin((asked) => [
+    ...serveResource(asked, { body: BODY, cut: CAME }),
+    looked.promise,
+    BODY.subarray(CAME),
+  ]);
+  folder.write("f", "old");
+  const pending = download(origin.url(), { output: folder.file("f") });
+  await folder.grown("f.part", CAME / 2);
+  assertEquals(folder.text("f"), "old");
+  looked.resolve();
+  await pending;
+  assert(isSame(folder.bytes("f"), BODY));
+  assertEquals(folder.names, ["f"]);
+});
+
+Deno.test("download gives what replaces FILE its permissions", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((asked) => serveResource(asked, { body: BODY }));
+  const file = folder.write("f", "old");
+  for (const mode of [0o600, 0o750]) {
+    Deno.chmodSync(file, mode);
+    await download(origin.url(), { output: file });
+    assertEquals(Deno.statSync(file).mode! & 0o777, mode);
+  }
+});
+
+Deno.test("download touches no FILE.part of an earlier run unless it is to resume", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((asked) => serveResource(asked, { body: BODY }));
+  folder.write("f.part", "from an earlier run");
+  const error = await rejectsWith(
+    EXIT.write,
+    download(origin.url(), { output: folder.file("f") }),
+  );
+  assertStringIncludes(error.message, "-C goes on with it, or remove it");
+  assertEquals([folder.names, folder.text("f.part")], [["f.part"], "from an earlier run"]);
+});
+
+Deno.test("download follows no link in the place of FILE.part", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((asked) => serveResource(asked, { body: BODY }));
+  folder.write("precious", "old");
+  Deno.symlinkSync("precious", folder.file("f.part"));
+  for (const resume of [false, true]) {
+    const options = { output: folder.file("f"), resume };
+    await rejectsWith(EXIT.write, download(origin.url(), options));
+    assertEquals(folder.text("precious"), "old");
+    assertEquals(folder.names, ["f.part", "precious"]);
+  }
+});
+
+Deno.test("download removes FILE.part only if it made it and nothing came", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((asked) => serveResource(asked, { body: BODY, cut: 0 }));
+  const options = { output: folder.file("f"), retry: 0 };
+  await rejectsWith(EXIT.partial, download(origin.url(), options));
+  assertEquals(folder.names, []);
+  folder.write("f.part", "");
+  await rejectsWith(EXIT.partial, download(origin.url(), { ...options, resume: true }));
+  assertEquals(folder.names, ["f.part"]);
+});
+
+Deno.test("download with --no-clobber spares a file that came meanwhile", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((asked) => {
+    folder.write("f", "of another program");
+    return serveResource(asked, { body: BODY });
+  });
+  const options = { output: folder.file("f"), clobber: false };
+  await rejectsWith(EXIT.write, download(origin.url(), options));
+  assertEquals(folder.text("f"), "of another program");
+  assert(isSame(folder.bytes("f.part"), BODY));
+});
+
+Deno.test("download saves an empty body as an empty file", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin(() => response("204 No Content").slice(0, 1));
+  folder.write("f", "old");
+  const { bytes } = await download(origin.url(), { output: folder.file("f") });
+  assertEquals([bytes, folder.names, folder.text("f")], [0, ["f"], ""]);
+});
+
+Deno.test("download with maxFilesize writes no byte more, announced or not", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin(({ target }) =>
+    target === "/announced"
+      ? response("200 OK", BODY)
+      : cutAt(CAME, ["HTTP/1.0 200 OK\r\n\r\n", BODY])
+  );
+  const options = { output: folder.file("f"), maxFilesize: 1_234_567 };
+  await rejectsWith(EXIT.size, download(origin.url("/announced"), options));
+  assertEquals(folder.names, []);
+  await rejectsWith(EXIT.size, download(origin.url("/endless"), options));
+  assert(isSame(folder.bytes("f.part"), BODY.subarray(0, 1_234_567)));
+  Deno.removeSync(folder.file("f.part"));
+  const exact = { ...options, maxFilesize: CAME };
+  assertEquals((await download(origin.url("/endless"), exact)).bytes, CAME);
+});

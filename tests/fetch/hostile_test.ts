@@ -1,0 +1,174 @@
+/**
+ * Servers that cut their replies, never end them, or write to the terminal.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
+import { download } from "../../fetch.ts";
+import { TrioError, writeAll } from "../../mod.ts";
+import { rejectsWith } from "../support/assertions.ts";
+import { bytesOf, joined } from "../support/bytes.ts";
+import { get } from "../support/fetch.ts";
+import { Folder } from "../support/folder.ts";
+import { each, runScript } from "../support/process.ts";
+import { CHUNKED, CODED, HELLO, OK, redirect, TEXT } from "../support/replies.ts";
+import { FakeServer, readHead, replying, urlOf } from "../support/servers.ts";
+
+const CUT: [what: string, reply: Uint8Array][] = [
+  ["Content-Length", bytesOf(HELLO)],
+  ["chunked", bytesOf(`${CHUNKED}3;a=b\r\nhel\r\n2\r\nlo\r\n0\r\nA: b\r\n\r\n`)],
+  ...["gzip", "deflate", "br"].map((coding): [string, Uint8Array] => {
+    const body = CODED[coding]!;
+    const fields = `Content-Encoding: ${coding}\r\nContent-Length: ${body.length}`;
+    return [`${coding} by length`, joined(`${OK}${fields}\r\n\r\n`, body)];
+  }),
+  [
+    "gzip, chunked",
+    joined(`${OK}Transfer-Encoding: gzip, chunked\r\n\r\n21\r\n`, CODED["gzip"]!, "\r\n0\r\n\r\n"),
+  ],
+];
+
+Deno.test("download never succeeds with a reply cut at any byte", async (t) => {
+  for (const [what, reply] of CUT) {
+    await t.step(what, async () => {
+      await using folder = new Folder();
+      await using server = new FakeServer(replying((head) => {
+        return reply.subarray(0, Number(head.split(" ")[1]!.slice(1)));
+      }));
+      const options = { output: folder.file("f"), retry: 0, compressed: true };
+      for (let cut = 0; cut < reply.length; cut++) {
+        const error = await assertRejects(
+          () => download(urlOf(server, `/${cut}`), options),
+          TrioError,
+          undefined,
+          `${cut} of ${reply.length} bytes`,
+        );
+        assert([18, 52, 56].includes(error.code), `${error.code} after ${cut}: ${error.message}`);
+        assert(!folder.names.includes("f"), `a file after ${cut}`);
+        for (const name of folder.names) Deno.removeSync(folder.file(name));
+      }
+      await download(urlOf(server, `/${reply.length}`), options);
+      assert(folder.text("f").startsWith("hello"));
+    });
+  }
+});
+
+Deno.test("download takes a coded body that EOF frames for complete at its own end only", async () => {
+  for (const coding of ["gzip", "deflate", "br"]) {
+    const reply = joined(`${OK}Content-Encoding: ${coding}\r\n\r\n`, CODED[coding]!);
+    const start = reply.length - CODED[coding]!.length;
+    await using folder = new Folder();
+    await using server = new FakeServer(replying((head) => {
+      return reply.subarray(0, Number(head.split(" ")[1]!.slice(1)));
+    }));
+    const get = (cut: number) => {
+      const output = folder.file(`${cut}`);
+      return download(urlOf(server, `/${cut}`), { output, retry: 0, compressed: true });
+    };
+    for (let cut = start + 1; cut < reply.length; cut++) await rejectsWith(61, get(cut));
+    await get(reply.length);
+    assertEquals(folder.text(`${reply.length}`), TEXT);
+  }
+});
+
+Deno.test("request takes a reset for an end only if the body was complete", async (t) => {
+  const replies: [string, string, number][] = [
+    ["by length", HELLO, 0],
+    ["by length, cut short", HELLO.slice(0, -1), 56],
+    ["until EOF", `${OK}\r\nhello`, 56],
+    ["in the head", OK, 56],
+    ["before all", "", 56],
+  ];
+  for (const [what, reply, code] of replies) {
+    await t.step(what, async () => {
+      // Deno.Conn has no way to reset a connection
+      await using server = createServer((socket) => {
+        socket.once("data", () => socket.write(reply, () => socket.resetAndDestroy()));
+      });
+      await once(server.listen(0, "127.0.0.1"), "listening");
+      const url = urlOf(server.address() as AddressInfo);
+      if (code) await rejectsWith(code, get(url));
+      else assertEquals(await get(url), "hello");
+    });
+  }
+});
+
+/** What never ends, as `request` meets it. */
+const ENDLESS: [what: string, start: string, piece: string][] = [
+  ["a head of 100 MB", `${OK}A: `, "b".repeat(65536)],
+  ["10^6 header fields", OK, "A: b\r\n".repeat(10_000)],
+  ["interim replies", "", "HTTP/1.1 100 Continue\r\n\r\n".repeat(100)],
+  ["a status line", "HTTP/1.1 200 ", "a".repeat(65536)],
+  ["something else", "220 ftp", " welcome\r\n".repeat(1000)],
+  ["a chunk's extension", `${CHUNKED}5;`, "a".repeat(65536)],
+  ["trailers", `${CHUNKED}0\r\n`, "A: b\r\n".repeat(10_000)],
+];
+
+Deno.test("request gives up on what never ends, and closes the connection", async (t) => {
+  for (const [what, start, piece] of ENDLESS) {
+    await t.step(what, async () => {
+      const broke = Promise.withResolvers<number>();
+      await using server = new FakeServer(async (conn) => {
+        await readHead(conn);
+        let sent = 0;
+        try {
+          await writeAll(conn, bytesOf(start));
+          for (const bytes = bytesOf(piece); sent < 1e8; sent += bytes.length) {
+            await writeAll(conn, bytes);
+          }
+        } finally {
+          broke.resolve(sent);
+        }
+      });
+      await rejectsWith(8, get(urlOf(server)));
+      // what the kernel holds for a reader is no more than this
+      assert(await broke.promise < 32 * 1024 * 1024);
+    });
+  }
+});
+
+const ESC = "\x1b]0;owned\x07\x1b[2J\x9b31m\x7f";
+
+/** Replies with bytes that a terminal would obey. */
+// deno-fmt-ignore
+const ESCAPES: [what: string, code: number, reply: string, ...args: string[]][] = [
+  ["a reason phrase", 0, `HTTP/1.1 200 ${ESC}\r\nContent-Length: 0\r\n\r\n`],
+  ["values, Latin-1 and UTF-8", 0, `${OK}A: ${ESC}\r\nB: \xc2\x9b31m\xe2\x82\xac\r\nC: a\rb\r\nContent-Length: 0\r\n\r\n`],
+  ["names", 0, `${OK}A${ESC}: b\r\nContent-Length: 0\r\n\r\n`],
+  ["HEAD", 0, `${OK}A${ESC}: ${ESC}\r\n\r\n`, "--head"],
+  ["the dialogue", 0, `HTTP/1.1 103 ${ESC}\r\n\r\n${OK}A: ${ESC}\r\nContent-Length: 0\r\n\r\n`, "--verbose"],
+  ["JSON", 0, `HTTP/1.1 200 ${ESC}\r\nA${ESC}: ${ESC}\r\nContent-Length: 0\r\n\r\n`, "--json"],
+  ["a status of 400 or more", 22, `HTTP/1.1 404 ${ESC}\r\nContent-Length: 0\r\n\r\n`],
+  ["a status of 400 or more, JSON", 22, `HTTP/1.1 404 ${ESC}\r\nContent-Length: 0\r\n\r\n`, "--json"],
+  ["another protocol", 8, `SSH${ESC}\r\n\r\n`],
+  ["a status line", 8, `HTTP/1.1 ${ESC}\r\n\r\n`],
+  ["a line without colon", 8, `${OK}${ESC}\r\n\r\n`],
+  ["a length", 8, `${OK}Content-Length: ${ESC}\r\n\r\n`],
+  ["a transfer coding", 61, `${OK}Transfer-Encoding: ${ESC}\r\n\r\n`],
+  ["a content coding", 61, `${OK}Content-Encoding: ${ESC}\r\n\r\nhello`, "--compressed"],
+  ["a redirect to no http", 47, redirect(`x:${ESC}`)],
+  ["a redirect to no URL", 3, redirect(`http://[${ESC}`)],
+  ["a redirect to no host", 6, redirect(`http://${"a".repeat(64)}.example/${ESC}`), "--verbose"],
+];
+
+Deno.test("fetch.ts shows no control bytes of a server", async (t) => {
+  await using folder = new Folder();
+  await using server = new FakeServer(replying((head) => {
+    return ESCAPES[Number(head.split(" ")[1]!.slice(1))]![2];
+  }));
+  const results = await each([...ESCAPES.entries()], ([at, [, , , ...args]]) => {
+    const output = `--output=${folder.file(`${at}`)}`;
+    return runScript("fetch.ts", ["--retry=0", output, ...args, urlOf(server, `/${at}`)]);
+  });
+  for (const [at, { code, stdout, stderr }] of results.entries()) {
+    const [what, expected] = ESCAPES[at]!;
+    await t.step(what, () => {
+      const shown = stdout + stderr;
+      assertEquals(code, expected, shown);
+      assert(!/[^\P{Cc}\n\t]/u.test(shown), JSON.stringify(shown));
+      if (code > 0) assertMatch(stderr, /^fetch: .*\n$/m);
+    });
+  }
+});

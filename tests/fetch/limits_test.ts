@@ -1,0 +1,152 @@
+/**
+ * The time limits: at each stage of an exchange, and over all.
+ *
+ * @module
+ */
+import { assertEquals, assertMatch } from "@std/assert";
+import { writeAll } from "../../mod.ts";
+import { rejectsWith } from "../support/assertions.ts";
+import { bytesOf } from "../support/bytes.ts";
+import { get } from "../support/fetch.ts";
+import { Folder } from "../support/folder.ts";
+import { each, runScript } from "../support/process.ts";
+import { CHUNKED, HELLO, OK, RECORD, redirect } from "../support/replies.ts";
+import { clientEnds, FakeServer, FullListener, readHead, soon, urlOf } from "../support/servers.ts";
+
+/** Short enough for a test, long enough for a loopback connection. */
+const LIMIT_S = 0.1;
+
+/** A moment at which a server keeps a client waiting, and the limit for it. */
+interface Stage {
+  what: string;
+  /** `HOST` is the server. */
+  url: string;
+  proxy?: string;
+  limit: "connect-timeout" | "stall-timeout" | "max-time";
+  /** Whether this is in the handshake: there, Deno 2.9 closes only when the peer does. */
+  handshake?: true;
+  serve(conn: Deno.Conn): Promise<void>;
+}
+
+/** Reads what comes first, sends `reply` and then nothing. */
+function stopsAfter(reply: string): (conn: Deno.Conn) => Promise<void> {
+  return async (conn) => {
+    await conn.read(new Uint8Array(4096));
+    await writeAll(conn, bytesOf(reply));
+    await clientEnds(conn);
+  };
+}
+
+/** Sends `reply` and then `piece` again and again, byte by byte. */
+function dripsAfter(reply: string, piece: string): (conn: Deno.Conn) => Promise<void> {
+  return async (conn) => {
+    await readHead(conn);
+    await writeAll(conn, bytesOf(reply));
+    for (;;) await drip(conn, piece);
+  };
+}
+
+/** Sends one byte after the other, each in a segment of its own. */
+async function drip(conn: Deno.Conn, text: string) {
+  for (const byte of bytesOf(text)) {
+    await writeAll(conn, Uint8Array.of(byte));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+const A_PROXY = { url: "https://a.example/", proxy: "http://HOST" };
+
+// deno-fmt-ignore
+const STAGES: Stage[] = [
+  { what: "the reply does not come", url: "http://HOST/", limit: "stall-timeout", serve: clientEnds },
+  { what: "the handshake does not come", url: "https://HOST/", handshake: true, limit: "connect-timeout", serve: clientEnds },
+  { what: "the handshake stops", url: "https://HOST/", handshake: true, limit: "connect-timeout", serve: stopsAfter(RECORD) },
+  { what: "the proxy does not answer", ...A_PROXY, limit: "connect-timeout", serve: clientEnds },
+  { what: "the proxy's answer comes byte by byte", ...A_PROXY, limit: "connect-timeout", serve: dripsAfter(OK, "A: b\r\n") },
+  { what: "the handshake through a proxy does not come", ...A_PROXY, handshake: true, limit: "connect-timeout", serve: stopsAfter(`${OK}\r\n`) },
+  { what: "the head stops", url: "http://HOST/", limit: "stall-timeout", serve: stopsAfter(OK) },
+  { what: "the head comes byte by byte", url: "http://HOST/", limit: "stall-timeout", serve: dripsAfter(OK, "A: b\r\n") },
+  { what: "nothing follows an interim reply", url: "http://HOST/", limit: "stall-timeout", serve: stopsAfter("HTTP/1.1 100 A\r\n\r\n") },
+  { what: "the body does not come", url: "http://HOST/", limit: "stall-timeout", serve: stopsAfter(`${OK}\r\n`) },
+  { what: "the body stops", url: "http://HOST/", limit: "stall-timeout", serve: stopsAfter(`${OK}Content-Length: 9\r\n\r\nhello`) },
+  { what: "a chunk stops", url: "http://HOST/", limit: "stall-timeout", serve: stopsAfter(`${CHUNKED}5\r\nhel`) },
+  { what: "the last chunk does not come", url: "http://HOST/", limit: "stall-timeout", serve: stopsAfter(`${CHUNKED}5\r\nhello\r\n`) },
+  { what: "the trailers do not end", url: "http://HOST/", limit: "stall-timeout", serve: stopsAfter(`${CHUNKED}0\r\nA: b\r\n`) },
+  { what: "a body with a coding stops", url: "http://HOST/", limit: "stall-timeout", serve: stopsAfter(`${OK}Content-Encoding: gzip\r\n\r\n\x1f\x8b\x08`) },
+  { what: "the body comes byte by byte", url: "http://HOST/", limit: "max-time", serve: dripsAfter(`${OK}\r\n`, "hello") },
+];
+
+const LIMITED = STAGES.flatMap((stage) => {
+  const limits = new Set([stage.limit, "max-time" as const]);
+  return [...limits].map((limit) => ({ ...stage, limit, what: `${stage.what}, --${limit}` }));
+});
+
+Deno.test("request ends with 28 when a limit passes, and closes the connection", async (t) => {
+  for (const { what, url, proxy, limit, handshake, serve } of LIMITED) {
+    await t.step(what, async () => {
+      const ended = Promise.withResolvers<void>();
+      await using server = new FakeServer((conn) => serve(conn).finally(ended.resolve));
+      const here = (text: string) => text.replace("HOST", `127.0.0.1:${server.port}`);
+      const getting = get(here(url), {
+        proxy: proxy && here(proxy),
+        compressed: true,
+        connectTimeout: limit === "connect-timeout" ? LIMIT_S : 5,
+        stallTimeout: limit === "stall-timeout" ? LIMIT_S : 5,
+        maxTime: limit === "max-time" ? LIMIT_S : 5,
+      });
+      await rejectsWith(28, getting, `--${limit}`);
+      if (!handshake) await soon(ended.promise);
+    });
+  }
+});
+
+Deno.test("fetch.ts ends with 28 when a limit passes, and says which", async (t) => {
+  await using folder = new Folder();
+  const results = await each([...LIMITED.entries()], async ([at, stage]) => {
+    await using server = new FakeServer(stage.serve);
+    const here = (text: string) => text.replace("HOST", `127.0.0.1:${server.port}`);
+    return await runScript("fetch.ts", [
+      "--retry=0",
+      ...[`--${stage.limit}=${LIMIT_S}`, "--compressed", `--output=${folder.file(`${at}`)}`],
+      ...[...stage.proxy ? ["--proxy", here(stage.proxy)] : [], here(stage.url)],
+    ]);
+  });
+  for (const [at, { code, stderr }] of results.entries()) {
+    const { what, limit } = LIMITED[at]!;
+    await t.step(what, () => {
+      assertEquals(code, 28, stderr);
+      assertMatch(stderr, new RegExp(`^fetch: .*--${limit}.*\n$`));
+    });
+  }
+});
+
+Deno.test("request ends with 28 when nobody takes the connection", async () => {
+  using listener = await FullListener.start();
+  const url = urlOf(listener);
+  await rejectsWith(28, get(url, { connectTimeout: LIMIT_S }), "--connect-timeout");
+  await rejectsWith(28, get(url, { maxTime: LIMIT_S }), "--max-time");
+});
+
+Deno.test("request gives each redirect its own time, within --max-time", async () => {
+  await using server = new FakeServer(async (conn) => {
+    const [, path = ""] = (await readHead(conn)).split(" ");
+    await drip(conn, "HTTP/1.1 ");
+    const reply = path === "/4" ? HELLO : redirect(`/${Number(path.slice(1)) + 1}`);
+    await writeAll(conn, bytesOf(reply.slice("HTTP/1.1 ".length)));
+  });
+  const url = urlOf(server, "/0");
+  assertEquals(await get(url, { stallTimeout: 0.6, connectTimeout: 0.6 }), "hello");
+  await rejectsWith(28, get(url, { maxTime: 0.6 }), "--max-time");
+});
+
+Deno.test("request waits on while interim replies come (RFC 9110 15.2)", async () => {
+  await using server = new FakeServer(async (conn) => {
+    await readHead(conn);
+    for (let left = 3; left > 0; left--) {
+      await new Promise((resolve) => setTimeout(resolve, 400));
+      await writeAll(conn, bytesOf("HTTP/1.1 102 Processing\r\n\r\n"));
+    }
+    await writeAll(conn, bytesOf(HELLO));
+  });
+  assertEquals(await get(urlOf(server), { stallTimeout: 0.9 }), "hello");
+});

@@ -1,0 +1,86 @@
+/**
+ * The options about the file, with good values and with bad ones.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { EXIT } from "../../mod.ts";
+import { noise } from "../support/bytes.ts";
+import { assertUsage, SHA256, testOption } from "../support/options.ts";
+import { MODIFIED } from "../support/origin.ts";
+
+testOption("--output", "names the file of each URL, the others have their own", async (run) => {
+  const { code, folder } = await run("-o", "a", "--output=b", "/text", "/200x", "/200y?query");
+  assertEquals([code, folder.names], [EXIT.ok, ["200y", "a", "b"]]);
+  assertEquals([folder.text("a"), folder.text("b")], ["text", "body of 200"]);
+  assertUsage(await run("-o", "a", "-o", "b", "/text"), /2 --output for 1 URL/);
+});
+
+testOption("--output", "- gives the bytes alone, and the head to stderr", async (run) => {
+  const { code, bytes, stderr, folder } = await run("-o", "-", "/size300000");
+  assertEquals([code, bytes, folder.names], [EXIT.ok, noise(300_000), []]);
+  assertMatch(stderr, /^HTTP\/1\.1 200 OK\n[^]*\nsaved to stdout \(300,000 bytes in \d/);
+});
+
+testOption("--continue", "goes on where a partial file ends", async (run, folder) => {
+  folder.write("f.part", noise(256).subarray(0, 100), MODIFIED);
+  const { code, asked } = await run("-C", "--output", "f", "/file");
+  assertEquals([code, folder.bytes("f")], [EXIT.ok, noise(256)]);
+  assertEquals(asked[0]!.headers.get("range"), "bytes=100-");
+});
+
+testOption("--no-clobber", "fails rather than replace a file", async (run, folder) => {
+  folder.write("text", "old");
+  const { code, stderr } = await run("--no-clobber", "/text");
+  assertEquals([code, folder.text("text")], [EXIT.write, "old"]);
+  assertStringIncludes(stderr, "fetch: cannot write text: it is there already");
+  assertEquals((await run("--no-clobber", "-o", "new", "/text")).code, EXIT.ok);
+  assertUsage(await run("--no-clobber", "-C", "/text"), /--no-clobber/);
+});
+
+testOption("--max-filesize", "takes bytes, K, M or G", async (run) => {
+  for (const [size, limit] of [["999", 999], ["2K", 2048], ["1m", 1024 * 1024]] as const) {
+    assertEquals((await run("--max-filesize", size, `/size${limit}`)).code, EXIT.ok);
+    const { code, stderr } = await run("--max-filesize", size, `/size${limit + 1}`);
+    assertEquals(code, EXIT.size);
+    assertMatch(stderr, /^fetch: larger than --max-filesize .*\n$/);
+  }
+  assertEquals((await run("--max-filesize=2G", "/text")).code, EXIT.ok);
+  for (const bad of ["1.5K", "-1", "5T", "many", "1e3"]) {
+    assertUsage(await run("--max-filesize", bad, "/text"), /--max-filesize takes .*K, M or G/);
+  }
+});
+
+testOption("--sha256", "checks the file, in small or capital digits", async (run, folder) => {
+  for (const digest of [SHA256, SHA256.toUpperCase()]) {
+    assertEquals((await run("--sha256", digest, "/text")).code, EXIT.ok);
+  }
+  folder.write("text", "old");
+  const { code, stderr } = await run("--sha256", SHA256.replace("9", "8"), "/text");
+  assertEquals([code, folder.text("text")], [EXIT.checksum, "old"]);
+  assertStringIncludes(stderr, `fetch: the SHA-256 is ${SHA256}, not 882d9e3e`);
+  for (const bad of ["abc", `${SHA256}0`, SHA256.replace("9", "g")]) {
+    assertUsage(await run("--sha256", bad, "/text"), /--sha256 takes 64 hex digits/);
+  }
+});
+
+testOption("--sha256", "checks what was there before, and what goes to stdout", async (run) => {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array(noise(256))));
+  const { code, folder } = await run("-o", "-", "--sha256", digest.toHex(), "/file");
+  assertEquals(code, EXIT.ok);
+  folder.write("f.part", noise(256).subarray(0, 100), MODIFIED);
+  const args = ["-C", "--sha256", digest.toHex(), "-o", "f", "/file"];
+  const { code: continued, asked } = await run(...args);
+  assertEquals([continued, asked[0]!.headers.get("range")], [EXIT.ok, "bytes=100-"]);
+});
+
+testOption("--remote-time", "gives the file the time of Last-Modified", async (run, folder) => {
+  await run("-R", "-o", "remote", "/file");
+  await run("-o", "local", "/file");
+  await run("--remote-time", "-o", "none", "/text");
+  assertEquals(Deno.statSync(folder.file("remote")).mtime, new Date(MODIFIED));
+  for (const name of ["local", "none"]) {
+    const { mtime } = Deno.statSync(folder.file(name));
+    assert(mtime!.getFullYear() > 2000, name);
+  }
+});

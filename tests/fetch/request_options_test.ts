@@ -1,0 +1,201 @@
+/**
+ * The options about request and connection, with good values and with bad ones.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { EXIT, VERSION } from "../../mod.ts";
+import { makeCertificates } from "../support/certificates.ts";
+import { runFetch } from "../support/fetch.ts";
+import { assertUsage, command, testOption, testSeconds } from "../support/options.ts";
+import { HOLD, Origin } from "../support/origin.ts";
+import { response } from "../support/replies.ts";
+import { FakeServer } from "../support/servers.ts";
+
+testOption("--header", "adds, replaces, empties and removes header lines", async (run) => {
+  const lines = ["X-One: 1", "X-One: 2", "User-Agent: mine", "Accept:", "X-Empty;"];
+  const { code, asked } = await run(...lines.flatMap((line) => ["-H", line]), "/text");
+  assertEquals(code, EXIT.ok);
+  const { headers, lines: sent } = asked[0]!;
+  assertEquals(headers.get("x-one"), "1, 2");
+  assertEquals([headers.get("user-agent"), headers.get("accept")], ["mine", null]);
+  assert(sent.includes("X-Empty:"));
+  for (const bad of ["no colon", ": no name", "in name: x", "A: b\r\nC: d"]) {
+    assertUsage(await run("--header", bad, "/text"), /header/);
+  }
+});
+
+testOption("--head", "prints the head and writes no file", async (run) => {
+  const { code, stdout, stderr, asked, folder } = await run("-I", "/text");
+  assertEquals([code, stderr, folder.names], [EXIT.ok, "", []]);
+  assertEquals(stdout, "HTTP/1.1 200 OK\nContent-Length: 4\nContent-Type: text/plain\n");
+  assertEquals(asked.map(({ method }) => method), ["HEAD"]);
+  const missing = await run("--head", "/404");
+  assertEquals(missing.code, EXIT.status);
+  assertStringIncludes(missing.stdout, "HTTP/1.1 404 Whatever\n");
+});
+
+testOption("--user", "sends Basic authentication, as a URL can", async (run, _, origin) => {
+  const basic = `Basic ${btoa("joe:pass:word")}`;
+  const { asked } = await run("-u", "joe:pass:word", "/text");
+  assertEquals(asked[0]!.headers.get("authorization"), basic);
+  const byUrl = await run(origin.url("/text").replace("//", "//joe:pass%3Aword@"));
+  assertEquals(byUrl.asked[0]!.headers.get("authorization"), basic);
+  const refused = await run("--user", "secret-without-colon", "/text");
+  assertUsage(refused, /--user takes USER:PASS/);
+  assert(!refused.stderr.includes("secret"));
+});
+
+testOption("--user-agent", "names the program", async (run) => {
+  const { asked } = await run("-A", "curl/8", "/text");
+  assertEquals(asked[0]!.headers.get("user-agent"), "curl/8");
+  const usual = await run("/text");
+  assertEquals(usual.asked[0]!.headers.get("user-agent"), `tcp-trio/${VERSION}`);
+  assertUsage(await run("--user-agent", "a\nb", "/text"), /CR, LF or NUL/);
+});
+
+testOption("--compressed", "asks for a coding and decodes it", async (_run, folder) => {
+  const text = "so much text ".repeat(1000);
+  const gzip = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
+  const coded = new Uint8Array(await new Response(gzip).arrayBuffer());
+  await using origin = new Origin(({ headers }) =>
+    headers.get("accept-encoding")?.includes("gzip")
+      ? response("200 OK", coded, ["Content-Encoding: gzip"])
+      : response("200 OK", text)
+  );
+  for (const options of [["--compressed"], []]) {
+    const { code, asked } = await command(folder, origin, [...options, "-o", "f", "/"]);
+    assertEquals([code, folder.text("f")], [EXIT.ok, text]);
+    assertEquals(asked[0]!.headers.has("accept-encoding"), options.length > 0);
+  }
+});
+
+testOption("--max-redirs", "limits the redirects that are followed", async (run) => {
+  assertEquals((await run("--max-redirs", "2", "/hop2")).code, EXIT.ok);
+  for (const [limit, url] of [["1", "/hop2"], ["0", "/hop1"]] as const) {
+    const { code, stderr, folder } = await run("--max-redirs", limit, "-o", "f", url);
+    assertEquals([code, folder.names], [EXIT.redirect, ["hop2"]]);
+    assertEquals(stderr, `fetch: more than ${limit} redirects (--max-redirs)\n`);
+  }
+  for (const bad of ["-1", "x", "1.5"]) {
+    assertUsage(await run("--max-redirs", bad, "/text"), /--max-redirs takes a whole number/);
+  }
+});
+
+testOption("--no-location", "shows and saves a redirect, and does not follow", async (run) => {
+  const { code, stdout, asked, folder } = await run("--no-location", "-o", "f", "/hop1");
+  assertEquals([code, folder.text("f")], [EXIT.ok, "moved"]);
+  assertMatch(stdout, /^HTTP\/1\.1 302 Found\n[^]*^Location: \/text\n/m);
+  assertEquals(asked.map(({ target }) => target), ["/hop1"]);
+});
+
+testOption("--no-fail", "saves the body of an error", async (run, folder) => {
+  for (const status of ["404", "503"]) {
+    const { code, asked } = await run("--no-fail", `/${status}`);
+    assertEquals([code, asked.length, folder.text(status)], [EXIT.ok, 1, `body of ${status}`]);
+  }
+  const failed = await run("-o", "none", "/404");
+  assertEquals([failed.code, folder.names], [EXIT.status, ["404", "503"]]);
+  assertMatch(
+    failed.stderr,
+    /^fetch: http:.*\/404 answered 404 Whatever \(--no-fail saves its body\)\n$/,
+  );
+});
+
+testOption(
+  "--proxy",
+  "asks a proxy, in absolute form and with its password",
+  async (run, _, proxy) => {
+    const url = proxy.url("").replace("//", "//joe:word@");
+    const { code, asked, folder } = await run("-x", url, "http://a.invalid/text");
+    assertEquals([code, folder.names], [EXIT.ok, ["text"]]);
+    assertEquals(asked[0]!.target, "http://a.invalid/text");
+    assertEquals(asked[0]!.headers.get("host"), "a.invalid");
+    assertEquals(asked[0]!.headers.get("proxy-authorization"), `Basic ${btoa("joe:word")}`);
+    const socks = await run("--proxy", "socks5://127.0.0.1:1", "/text");
+    assertEquals(socks.code, EXIT.unexpected);
+    assertMatch(socks.stderr, /^fetch: unsupported .*only http.*\n$/);
+  },
+);
+
+testOption(
+  "--proxy",
+  "is taken from the environment, where that may be read",
+  async (_, folder, proxy) => {
+    const permissions = ["--allow-net", "--allow-read=.", "--allow-write=.", "--allow-env"];
+    for (const name of ["http_proxy", "all_proxy"]) {
+      const options = { permissions, env: { [name]: proxy.url("") } };
+      const { asked } = await command(folder, proxy, ["http://a.invalid/text"], options);
+      assertEquals(asked[0]?.target, "http://a.invalid/text");
+    }
+    const env = { http_proxy: "http://127.0.0.1:1", no_proxy: "example.com,127.0.0.1" };
+    const { code } = await command(folder, proxy, ["/text"], { permissions, env });
+    assertEquals(code, EXIT.ok);
+  },
+);
+
+testOption("--cacert", "trusts a certificate", async (_run, folder) => {
+  await using certificates = await makeCertificates();
+  const { good, ca } = certificates;
+  await using server = Deno.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    cert: await Deno.readTextFile(good.certificate),
+    key: await Deno.readTextFile(good.key),
+    onListen() {},
+  }, () => new Response("secret"));
+  const url = `https://127.0.0.1:${server.addr.port}/f`;
+  const permissions = ["--allow-net", `--allow-read=.,${ca}`, "--allow-write=."];
+  const trusted = await runFetch(folder, ["--cacert", ca, url], { permissions });
+  assertEquals([trusted.code, folder.text("f")], [EXIT.ok, "secret"]);
+  const untrusted = await runFetch(folder, [url], { permissions });
+  assertEquals(untrusted.code, EXIT.certificate);
+  assertMatch(untrusted.stderr, /is not trusted: unknown issuer \(--cacert FILE trusts it\)/);
+  const missing = await runFetch(folder, ["--cacert", "missing.pem", url], { permissions });
+  assertEquals(missing.code, EXIT.usage);
+  assertMatch(missing.stderr, /^fetch: cannot read --cacert missing\.pem: No such file/);
+});
+
+testOption("--connect-timeout", "limits lookup, connection and handshake", async (run) => {
+  const silent = Promise.withResolvers<void>();
+  await using server = new FakeServer(() => silent.promise);
+  const url = `https://127.0.0.1:${server.port}/`;
+  const { code, stderr } = await run("--connect-timeout", "0.1", "--retry=0", url);
+  silent.resolve();
+  assertEquals(code, EXIT.timeout);
+  assertMatch(stderr, /^fetch: timed out: .*--connect-timeout 0\.1\n$/);
+  await testSeconds("--connect-timeout", run);
+});
+
+testOption("--stall-timeout", "limits how long no byte comes", async (run, folder) => {
+  await using silent = new Origin(({ target }) =>
+    target === "/head" ? [HOLD] : [response("200 OK", "body")[0], "bo", HOLD]
+  );
+  for (const path of ["/head", "/body"]) {
+    const args = ["--stall-timeout", "0.1", "--retry=0", "-o", "f", path];
+    const { code, stderr } = await command(folder, silent, args);
+    assertEquals(code, EXIT.timeout);
+    assertMatch(stderr, /^fetch: timed out: .*--stall-timeout 0\.1\b.*\n$/);
+  }
+  assertEquals(folder.text("f.part"), "bo");
+  await testSeconds("--stall-timeout", run);
+});
+
+testOption("--max-time", "limits everything", async (run, folder) => {
+  await using silent = new Origin(() => [HOLD]);
+  const { code, stderr } = await command(folder, silent, ["--max-time", "0.1", "/"]);
+  assertEquals(code, EXIT.timeout);
+  assertMatch(stderr, /^fetch: timed out: .*--max-time\b.*\n$/);
+  await testSeconds("--max-time", run);
+});
+
+testOption("--retry", "says how often what may pass is tried again", async (run, folder) => {
+  await using busy = new Origin(() => response("503 Busy", "", ["Retry-After: 0"]));
+  for (const [args, tries] of [[["--retry=2"], 3], [["--retry", "0"], 1], [[], 4]] as const) {
+    const { code, asked } = await command(folder, busy, [...args, "/"]);
+    assertEquals([code, asked.length], [EXIT.status, tries]);
+  }
+  for (const bad of ["-1", "x", "1.5"]) {
+    assertUsage(await run("--retry", bad, "/text"), /--retry takes a whole number/);
+  }
+});

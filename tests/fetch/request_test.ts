@@ -1,0 +1,134 @@
+/**
+ * What `request` asks for, and what it gives.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { HttpResponse, request, type RequestOptions } from "../../fetch.ts";
+import { VERSION, writeAll } from "../../mod.ts";
+import { joined } from "../support/bytes.ts";
+import { bodyOf, get } from "../support/fetch.ts";
+import { CODED, HELLO, OK } from "../support/replies.ts";
+import { clientEnds, FakeServer, readHead, replying, soon, urlOf } from "../support/servers.ts";
+
+// deno-fmt-ignore
+const REQUESTS: [what: string, path: string, options: RequestOptions, lines: (string | RegExp)[]][] = [
+  ["the least", "/a?b#c", {}, ["GET /a?b HTTP/1.1", /^Host: 127\.0\.0\.1:\d+$/, `User-Agent: tcp-trio/${VERSION}`, "Accept: */*", "Connection: close"]],
+  ["HEAD", "/", { method: "HEAD" }, ["HEAD / HTTP/1.1"]],
+  ["an empty path", "", {}, ["GET / HTTP/1.1"]],
+  ["a query alone", "?a b", {}, ["GET /?a%20b HTTP/1.1"]],
+  ["what is not ASCII is encoded", "/ä", {}, ["GET /%C3%A4 HTTP/1.1"]],
+  ["codings", "/", { compressed: true }, ["Accept-Encoding: gzip, deflate, br"]],
+  ["a user", "/", { user: "ann:p:w ö" }, ["Authorization: Basic YW5uOnA6dyDDtg=="]],
+  ["a user agent", "/", { userAgent: "x/1" }, ["User-Agent: x/1"]],
+  ["headers", "/", { headers: ["A: b", "C:d", "E;", "A: ö"] }, ["A: b", "C: d", "E:", "A: \xc3\xb6"]],
+  ["a header replaces its like", "/", { headers: ["user-agent: x", "HOST: h"] }, ["user-agent: x", "HOST: h"]],
+  ["a range", "/", { offset: 5, ifRange: '"v"' }, ["Range: bytes=5-", 'If-Range: "v"']],
+];
+
+Deno.test("request sends what the options say", async (t) => {
+  for (const [what, path, options, expected] of REQUESTS) {
+    await t.step(what, async () => {
+      const heads: string[] = [];
+      await using server = new FakeServer(replying(HELLO, heads));
+      await get(urlOf(server, path), options);
+      const lines = heads[0]!.trimEnd().split("\r\n");
+      for (const line of expected) {
+        const found = lines.some((sent) =>
+          line instanceof RegExp ? line.test(sent) : line === sent
+        );
+        assert(found, `${line} in ${heads[0]}`);
+      }
+      const names = lines.slice(1).map((line) => line.split(":")[0]!.toLowerCase());
+      for (const once of ["host", "user-agent", "connection"]) {
+        assertEquals(names.filter((name) => name === once).length, 1, heads[0]);
+      }
+    });
+  }
+});
+
+Deno.test("request takes a header out that has no value", async () => {
+  const heads: string[] = [];
+  await using server = new FakeServer(replying(HELLO, heads));
+  await get(urlOf(server), { headers: ["Accept:", "User-Agent:"] });
+  assert(!/^(accept|user-agent)/im.test(heads[0]!), heads[0]);
+});
+
+Deno.test("request takes userinfo from the URL, decoded, and sends it nowhere else", async () => {
+  const heads: string[] = [];
+  await using server = new FakeServer(replying(HELLO, heads));
+  using response = await request(`http://ann:p%40w@127.0.0.1:${server.port}/a`);
+  assertMatch(heads[0]!, /^GET \/a HTTP/);
+  assert(heads[0]!.includes(`Authorization: Basic ${btoa("ann:p@w")}\r\n`), heads[0]);
+  assert(!heads[0]!.includes("p%40w"));
+  assertEquals(response.url, urlOf(server, "/a"));
+});
+
+Deno.test("request gives status, headers, length, URL and the body in three ways", async () => {
+  const reply =
+    "HTTP/1.1 418 I'm a teapot\r\nA: b\r\na: c\r\nno token: d\r\nE: \xc3\xa4\xc3\xa0\r\n" +
+    "Content-Length: 5\r\n\r\nhello";
+  await using server = new FakeServer(replying(reply));
+  {
+    using response = await request(urlOf(server, "/x#y"));
+    assertEquals([response.status, response.statusText, response.length], [418, "I'm a teapot", 5]);
+    assertEquals([response.headers.get("a"), response.headers.get("e")], [
+      "b, c",
+      "\xc3\xa4\xc3\xa0",
+    ]);
+    assertEquals(response.url, urlOf(server, "/x#y"));
+    assertEquals(response.head.fields.length, 5);
+    assertEquals(await bodyOf(response), "hello");
+    assertEquals(await response.read(new Uint8Array(9)), null);
+  }
+  {
+    using response = await request(urlOf(server));
+    assertEquals(await new Response(response.body as BodyInit).text(), "hello");
+  }
+  {
+    using response = await request(urlOf(server));
+    const parts = new Uint8Array(5);
+    for (let at = 0; at < 5; at++) {
+      assertEquals(await response.read(parts.subarray(at, at + 1)), 1);
+    }
+    assertEquals([await response.read(parts), new TextDecoder().decode(parts)], [null, "hello"]);
+  }
+});
+
+Deno.test("HttpResponse closes the connection however its body is left", async (t) => {
+  const ways: [string, (response: HttpResponse) => unknown][] = [
+    ["cancel before the first read", (response) => response.body.cancel()],
+    ["cancel a reader", async (response) => {
+      const reader = response.body.getReader();
+      await reader.read();
+      await reader.cancel();
+    }],
+    ["leave the loop", async (response) => {
+      for await (const _ of response.body) break;
+    }],
+    ["close", (response) => response.close()],
+    ["close twice", (response) => (response.close(), response.close())],
+    ["read to its end", async (response) => {
+      while (await response.read(new Uint8Array(9)) !== null);
+    }],
+  ];
+  for (const [what, leave] of ways) {
+    for (const coding of ["identity", "gzip", "br"]) {
+      await t.step(`${what}, ${coding}`, async () => {
+        const ended = Promise.withResolvers<void>();
+        const whole = what === "read to its end";
+        const length = whole ? CODED[coding]!.length : 1e6;
+        await using server = new FakeServer(async (conn) => {
+          await readHead(conn);
+          const head = `${OK}Content-Encoding: ${coding}\r\nContent-Length: ${length}\r\n\r\n`;
+          await writeAll(conn, joined(head, CODED[coding]!));
+          await clientEnds(conn);
+          ended.resolve();
+        });
+        const response = await request(urlOf(server), { compressed: true });
+        await leave(response);
+        await soon(ended.promise);
+      });
+    }
+  }
+});

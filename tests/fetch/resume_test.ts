@@ -1,0 +1,201 @@
+/**
+ * Resuming, wherever the body was cut.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { download } from "../../fetch.ts";
+import { EXIT } from "../../mod.ts";
+import { rejectsWith } from "../support/assertions.ts";
+import { encode, isSame, noise } from "../support/bytes.ts";
+import { hurry, MODES, runFetch } from "../support/fetch.ts";
+import { Folder } from "../support/folder.ts";
+import { MODIFIED, Origin, type Resource, serveResource } from "../support/origin.ts";
+
+/** A small body: it is cut at each of its bytes. */
+const SMALL = noise(256);
+
+/** A body of more than two buffers of the script. */
+const LARGE = noise(2_200_000);
+
+/** Cuts at the borders of what the script reads, gathers and writes. */
+const BORDERS = [16, 64, 256, 1024, 2048].flatMap((kib) => [-1, 0, 1].map((by) => kib * 1024 + by));
+
+/** Downloads whose first try is cut, one for each path. */
+interface Case {
+  path: string;
+  body: Uint8Array;
+  cut: number;
+}
+
+const CASES: Case[] = [
+  ...Array.from(SMALL, (_, cut) => ({ path: `/small/${cut}`, body: SMALL, cut })),
+  ...BORDERS.map((cut) => ({ path: `/large/${cut}`, body: LARGE, cut })),
+];
+
+const BY_PATH = new Map(CASES.map((one) => [one.path, one]));
+
+/** A server that cuts the first answer for each path where its case says. */
+function cutting(validators: Partial<Resource> = { lastModified: MODIFIED }): Origin {
+  return new Origin((asked, count) => {
+    const { body, cut } = BY_PATH.get(asked.target)!;
+    return serveResource(asked, { body, ...validators, cut: count === 1 ? cut : body.length });
+  });
+}
+
+/** The file of a case. */
+function output(folder: Folder, { path }: Case): string {
+  return folder.file(path.slice(1).replace("/", "-"));
+}
+
+/** Fails unless each case's file is right, and asked for once more from where it broke. */
+function assertResumed(folder: Folder, origin: Origin, ifRange: string | null) {
+  for (const one of CASES) {
+    assert(isSame(Deno.readFileSync(output(folder, one)), one.body), `${one.path} is not the same`);
+    const range = one.cut > 0 ? `bytes=${one.cut}-` : undefined;
+    assertEquals(origin.ranges(one.path), [undefined, range], one.path);
+    if (one.cut === 0) continue;
+    const again = origin.requests.findLast(({ target }) => target === one.path);
+    assertEquals(again!.headers.get("if-range"), ifRange, one.path);
+  }
+  assertEquals(folder.names.filter((name) => name.endsWith(".part")), []);
+}
+
+for (
+  const { name, validators, ifRange } of [
+    { name: "a Last-Modified", validators: { lastModified: MODIFIED }, ifRange: MODIFIED },
+    {
+      name: "a strong ETag",
+      validators: { etag: '"v1"', lastModified: MODIFIED },
+      ifRange: '"v1"',
+    },
+    { name: "a weak ETag", validators: { etag: 'W/"v1"' }, ifRange: null },
+  ]
+) {
+  Deno.test(`download with ${name} resumes in one run wherever the body was cut`, async () => {
+    await using folder = new Folder();
+    using _ = hurry();
+    await using origin = cutting(validators);
+    await Promise.all(CASES.map(async (one) => {
+      const done = await download(origin.url(one.path), { output: output(folder, one) });
+      assertEquals([done.bytes, done.attempts], [one.body.length, 2]);
+    }));
+    assertResumed(folder, origin, ifRange);
+  });
+}
+
+Deno.test("download resumes in another run wherever the body was cut", async () => {
+  await using folder = new Folder();
+  await using origin = cutting();
+  await Promise.all(CASES.map(async (one) => {
+    const options = { output: output(folder, one), retry: 0, resume: true };
+    const error = await rejectsWith(EXIT.partial, download(origin.url(one.path), options));
+    const left = `(${options.output}.part has ${one.cut} of ${one.body.length} bytes, -C goes on)`;
+    if (one.cut > 0) assertStringIncludes(error.message, left);
+    await download(origin.url(one.path), options);
+  }));
+  assertResumed(folder, origin, MODIFIED);
+});
+
+Deno.test("download resumes a file that FILE.part is missing for, wherever it ends", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((asked) =>
+    serveResource(asked, { body: BY_PATH.get(asked.target)!.body, lastModified: MODIFIED })
+  );
+  await Promise.all(CASES.map(async (one) => {
+    const file = output(folder, one);
+    Deno.writeFileSync(file, one.body.subarray(0, one.cut));
+    Deno.utimeSync(file, new Date(MODIFIED), new Date(MODIFIED));
+    await download(origin.url(one.path), { output: file, resume: true });
+    assert(isSame(Deno.readFileSync(file), one.body), one.path);
+    assertEquals(origin.ranges(one.path), [one.cut > 0 ? `bytes=${one.cut}-` : undefined]);
+  }));
+});
+
+Deno.test("download resumes a chunked body wherever its framing was cut", async () => {
+  using _ = hurry();
+  await using folder = new Folder();
+  const chunks = [1, 20, 100, 135].map((size, at, all) => {
+    const start = all.slice(0, at).reduce((sum, n) => sum + n, 0);
+    return SMALL.subarray(start, start + size);
+  });
+  const text = new TextEncoder();
+  const framed = [
+    ...chunks.flatMap((chunk) => [
+      ...text.encode(`${chunk.length.toString(16)};extension\r\n`),
+      ...chunk,
+      ...text.encode("\r\n"),
+    ]),
+    ...text.encode("0\r\nTrailer: field\r\n\r\n"),
+  ];
+  const head = `HTTP/1.1 200 OK\r\nETag: "v1"\r\nTransfer-Encoding: chunked\r\n\r\n`;
+  await using origin = new Origin((asked, count) => {
+    if (count > 1) return serveResource(asked, { body: SMALL, etag: '"v1"' });
+    return [head, Uint8Array.from(framed.slice(0, Number(asked.target.slice(1))))];
+  });
+  assert(framed.length > 256);
+  await Promise.all(framed.map(async (_, cut) => {
+    const file = folder.file(`${cut}`);
+    const done = await download(origin.url(`/${cut}`), { output: file });
+    assert(isSame(Deno.readFileSync(file), SMALL), `cut at ${cut}`);
+    assertEquals(done.attempts, 2);
+  }));
+});
+
+Deno.test("download resumes again and again, each time with what is missing", async () => {
+  using _ = hurry();
+  await using folder = new Folder();
+  await using origin = new Origin((asked) =>
+    serveResource(asked, { body: SMALL, lastModified: MODIFIED, cut: 100 })
+  );
+  const file = folder.file("f");
+  const { attempts } = await download(origin.url(), { output: file });
+  assert(isSame(Deno.readFileSync(file), SMALL));
+  assertEquals(attempts, 3);
+  assertEquals(origin.ranges(), [undefined, "bytes=100-", "bytes=200-"]);
+});
+
+Deno.test({
+  name: "download without read access resumes in one run wherever the body was cut",
+  permissions: { net: true, write: true, run: true, env: true },
+  async fn() {
+    // what it may not read, another program does
+    const { stdout } = await new Deno.Command("mktemp", { args: ["-d"] }).output();
+    const folder = new TextDecoder().decode(stdout).trim();
+    await using stack = new AsyncDisposableStack();
+    stack.defer(() => Deno.remove(folder, { recursive: true }));
+    await using origin = cutting();
+    const cases = CASES.filter(({ body }) => body === SMALL);
+    await Promise.all(
+      cases.map(({ path, cut }) => download(origin.url(path), { output: `${folder}/${cut}` })),
+    );
+    const all = await new Deno.Command("sh", {
+      args: ["-c", `cd ${folder} && cat $(seq 0 255) && ls | wc -l`],
+    }).output();
+    const expected = new Uint8Array([...cases.flatMap(() => [...SMALL]), ...encode("256\n")]);
+    assert(isSame(all.stdout, expected));
+    for (const { path, cut } of cases) {
+      assertEquals(origin.ranges(path), [undefined, cut > 0 ? `bytes=${cut}-` : undefined]);
+    }
+  },
+});
+
+for (const [mode, permissions] of Object.entries(MODES)) {
+  Deno.test(`fetch.ts -C with a partial ${mode} asks for the rest and checks the whole`, async () => {
+    await using folder = new Folder();
+    await using origin = new Origin((asked) =>
+      serveResource(asked, { body: SMALL, lastModified: MODIFIED })
+    );
+    folder.write(mode === "FILE.part" ? "f.part" : "f", SMALL.subarray(0, 100), MODIFIED);
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array(SMALL)));
+    const check = mode === "FILE.part" ? [`--sha256=${digest.toHex()}`] : [];
+    const args = ["-C", "-o", "f", ...check, origin.url()];
+    const { code, stdout, stderr } = await runFetch(folder, args, {
+      permissions: [...permissions],
+    });
+    assertEquals(code, EXIT.ok, stderr);
+    assertStringIncludes(stdout, "Content-Range: bytes 100-255/256\n");
+    assert(isSame(folder.bytes("f"), SMALL));
+    assertEquals([folder.names, origin.ranges()], [["f"], ["bytes=100-"]]);
+  });
+}

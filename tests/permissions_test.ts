@@ -1,0 +1,194 @@
+/**
+ * Each command of deno.json and README.md runs with the permissions it names; without one of them
+ * it says which, and the command line it then prints works. And no server can lead fetch.ts to
+ * where it may not go.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { Folder } from "./support/folder.ts";
+import { startPeer } from "./support/peers.ts";
+import { denoArgs, ROOT, run, Running, runScript } from "./support/process.ts";
+import { closedPort, FakeServer, replying } from "./support/servers.ts";
+
+const { tasks } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`)) as {
+  tasks: Record<string, { command: string }>;
+};
+const readme = await Deno.readTextFile(`${ROOT}README.md`);
+
+/** The commands, and the `deno run` line behind each that names its permissions. */
+const commands = new Map<string, string>();
+for (const name of Object.keys(tasks)) add(`deno task ${name}`);
+for (const [command] of readme.matchAll(/\bdeno (task|run) [^`#|&;\n]+/g)) add(command.trim());
+
+function add(command: string) {
+  const [, name, rest] = command.match(/^deno task (\S+)(.*)$/) ?? [];
+  const task = name ? tasks[name] : { command };
+  assert(task, `deno.json has no task for: ${command}`);
+  const named = /\bdeno run /.test(task.command) && !task.command.includes("--allow-all");
+  if (named) commands.set(command, task.command + (rest ?? ""));
+}
+
+const PAGE = () => "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nHello\n";
+
+/** A server, or a proxy, that answers all requests alike. */
+function answerAll(answer: () => string): FakeServer {
+  return new FakeServer(replying(answer));
+}
+
+/** Runs a `deno run` line, the server to where it listens; a port goes in for each it names. */
+type Attempt = (line: string) => Promise<{ code: number; stderr: string }>;
+
+/** A free port with the peer that the command needs there, and a way to run it. */
+async function prepare(command: string, stack: AsyncDisposableStack): Promise<Attempt> {
+  const { path: folder } = stack.use(new Folder("permissions"));
+  const shell = (line: string, port: number, option = "") => {
+    const words = line.includes(option) ? line : line + option;
+    const exec = words.replaceAll(/\b(9999|8080)\b/g, String(port))
+      .replace("deno run", `exec '${Deno.execPath()}' run --no-prompt`)
+      .replace(/ (\S+\.ts)\b/, ` '${ROOT}$1'`);
+    return ["-c", exec];
+  };
+  switch (command.match(/\S+\.ts\b/)?.[0]) {
+    case "server.ts": {
+      const port = closedPort();
+      return async (line) => {
+        await using server = new Running("sh", shell(line, port, ` --port=${port}`));
+        const listens = server.heard("stderr", /listening on/);
+        await listens.catch(() => {}); // it ended: its code and its words are looked at
+        const { code } = await server.stop("SIGINT");
+        return { code, stderr: server.stderr };
+      };
+    }
+    case "client.ts": {
+      const args = denoArgs("server.ts", ["--port=0", "--delay=0"]);
+      const server = await startPeer(() => ({
+        command: [Deno.execPath(), ...args],
+        says: ["stderr", /127\.0\.0\.1:(\d+)/],
+      }));
+      const { port } = stack.use(server);
+      const options = { cwd: folder, stdin: "Michael\n" };
+      return (line) => run("sh", shell(line, port, ` --port=${port}`), options);
+    }
+    case "fetch.ts": {
+      // It answers for all URLs: as the host that the line names, or as a proxy to the others.
+      const { port } = stack.use(answerAll(PAGE));
+      const proxy = ` --proxy=http://127.0.0.1:${port}`;
+      return (line) => run("sh", shell(line, port, proxy), { cwd: folder });
+    }
+    default: // an example, which has all it needs
+      return (line) => run("sh", shell(line, 0));
+  }
+}
+
+const NOT_GRANTED =
+  /^(fetch|server|client): (net|read|write) access to .* is not granted \(run: (deno run .*)\)\n$/;
+
+for (const [command, line] of commands) {
+  Deno.test(`permissions: ${command} runs with those it names`, async () => {
+    await using stack = new AsyncDisposableStack();
+    const attempt = await prepare(line, stack);
+    const { code, stderr } = await attempt(line);
+    assertEquals(code, 0, stderr);
+  });
+
+  for (const [, flag] of line.matchAll(/ (--allow-\S+)/g)) {
+    // Where it may not read, fetch.ts writes straight to the file, as the README says.
+    if (/^--allow-read/.test(flag!) && line.includes("fetch.ts")) continue;
+    Deno.test(`permissions: ${command} fails without ${flag}`, async () => {
+      await using stack = new AsyncDisposableStack();
+      const attempt = await prepare(line, stack);
+      const { code, stderr } = await attempt(line.replace(` ${flag}`, ""));
+      if (line.includes("examples/")) return assert(code !== 0, "it does not need it");
+      assertMatch(stderr, NOT_GRANTED);
+      assertEquals(code, 77);
+      const printed = await attempt(stderr.match(NOT_GRANTED)![3]!);
+      assertEquals(printed.code, 0, printed.stderr);
+    });
+  }
+}
+
+for (const task of ["server", "client"]) {
+  Deno.test(`permissions: deno task ${task} --port 8000 prints what grants it`, async () => {
+    const args = ["task", "--quiet", task, "--port", "8000"];
+    const { code, stderr } = await run(Deno.execPath(), args);
+    assertEquals(
+      stderr,
+      `${task}: net access to "127.0.0.1:8000" is not granted ` +
+        `(run: deno run --allow-net=127.0.0.1:8000 ${task}.ts --port 8000)\n`,
+    );
+    assertEquals(code, 77);
+  });
+}
+
+Deno.test("permissions: deno task fetch cannot write outside of its folder", async () => {
+  await using stack = new AsyncDisposableStack();
+  const { path: folder } = stack.use(new Folder("permissions"));
+  const attempt = await prepare(tasks.fetch!.command, stack);
+  const { code, stderr } = await attempt(`${tasks.fetch!.command} --output=${folder}/page.html`);
+  assertMatch(stderr, NOT_GRANTED);
+  assertEquals(code, 77);
+  assertEquals([...Deno.readDirSync(folder)], []);
+});
+
+Deno.test("permissions: fetch.ts takes a proxy from the environment where it may look", async () => {
+  await using proxy = answerAll(PAGE);
+  const env = { http_proxy: `http://127.0.0.1:${proxy.port}`, all_proxy: "", no_proxy: "" };
+  const [allowEnv] = readme.match(/--allow-env=\w+(,\w+)*/)!;
+  const get = (...permissions: string[]) =>
+    runScript("fetch.ts", ["--output=-", `http://127.0.0.1:${closedPort()}/`], {
+      permissions: ["--allow-net", ...permissions],
+      env,
+    });
+  assertEquals((await get(allowEnv)).stdout, "Hello\n");
+  assertEquals((await get()).code, 7);
+});
+
+Deno.test("permissions: fetch.ts --cacert needs to read that file", async () => {
+  await using server = answerAll(PAGE);
+  await using folder = new Folder("permissions");
+  const file = `${folder.path}/ca.pem`;
+  await Deno.writeTextFile(file, "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n");
+  const get = (...permissions: string[]) =>
+    runScript("fetch.ts", ["--output=-", "--cacert", file, `http://127.0.0.1:${server.port}/`], {
+      permissions: ["--allow-net", ...permissions],
+    });
+  assertEquals((await get(`--allow-read=${file}`)).stdout, "Hello\n");
+  const { code, stderr } = await get();
+  assertMatch(stderr, NOT_GRANTED);
+  assertEquals([code, stderr.includes(`read access to "${file}"`)], [77, true]);
+});
+
+Deno.test("permissions: no redirect leads fetch.ts to where it may not go", async (t) => {
+  let visits = 0;
+  await using forbidden = new FakeServer(() => void visits++);
+  let location = "";
+  await using granted = answerAll(() =>
+    `HTTP/1.1 302 Found\r\nLocation: ${location}\r\nContent-Length: 0\r\n\r\n`
+  );
+  await using folder = new Folder("permissions");
+  const url = `http://127.0.0.1:${granted.port}/page.html`;
+  for (
+    location of [
+      `http://127.0.0.1:${forbidden.port}/`,
+      `https://127.0.0.1:${forbidden.port}/`,
+      `//127.0.0.1:${forbidden.port}/`,
+      `http://localhost:${forbidden.port}/`,
+      `http://2130706433:${forbidden.port}/`, // 127.0.0.1 as one number
+      `http://[::ffff:127.0.0.1]:${forbidden.port}/`,
+      `http://localhost:${granted.port}/`,
+      "http://169.254.169.254/latest/meta-data/",
+    ]
+  ) {
+    await t.step(`nor one to ${location.replace(/:\d+\/$/, ":PORT/")}`, async () => {
+      const { code, stdout, stderr } = await runScript("fetch.ts", ["--max-time=10", url], {
+        cwd: folder.path,
+        permissions: [`--allow-net=127.0.0.1:${granted.port}`, "--allow-read=.", "--allow-write=."],
+      });
+      assertMatch(stderr, NOT_GRANTED);
+      assertEquals([code, stdout], [77, ""]);
+      assertEquals([...Deno.readDirSync(folder.path)], []);
+      assertEquals(visits, 0);
+    });
+  }
+});

@@ -1,0 +1,67 @@
+/**
+ * `deno task test`: runs `deno test` for all tests, or for what its arguments
+ * name; says before how long that takes, and after it what was left out.
+ *
+ * @module
+ */
+import { missingPackages } from "./support/peers.ts";
+import { ROOT } from "./support/process.ts";
+
+/** So many files at a time: those that wait for time limits leave a core to the others. */
+const JOBS = 2 * navigator.hardwareConcurrency;
+
+/** A test or a step of it, as the report of `deno test` has it. */
+interface Case {
+  name: string;
+  result: "passed" | "failed" | "skipped";
+}
+
+/** Reads the report of `deno test --junit-path`. */
+function parseReport(xml: string): Case[] {
+  const cases = xml.matchAll(/<testcase name="([^"]*)"[^>]*?(?:\/>|>(.*?)<\/testcase>)/gs);
+  return [...cases].map(([, name = "", content = ""]) => ({
+    name: name.replaceAll("&quot;", '"').replaceAll("&apos;", "'").replaceAll("&lt;", "<")
+      .replaceAll("&gt;", ">").replaceAll("&amp;", "&"),
+    result: /<(failure|error)\b/.test(content)
+      ? "failed"
+      : /<skipped\b/.test(content)
+      ? "skipped"
+      : "passed",
+  }));
+}
+
+/** Runs `deno test` and gives its exit code and what became of each test. */
+async function runTests(args: string[]): Promise<{ code: number; cases: Case[] }> {
+  const report = await Deno.makeTempFile({ suffix: ".xml" });
+  const options = ["--allow-all", "--no-prompt", "--parallel", `--junit-path=${report}`];
+  const { code } = await new Deno.Command(Deno.execPath(), {
+    args: ["test", ...options, ...args],
+    cwd: ROOT,
+    env: { DENO_JOBS: String(JOBS) },
+  }).spawn().status;
+  const xml = await Deno.readTextFile(report);
+  await Deno.remove(report);
+  return { code, cases: parseReport(xml) };
+}
+
+/** Says which tests were left out, and what to install for them. */
+function sayLeftOut(skipped: Case[]) {
+  for (const { name } of skipped) console.log(`left out: ${name}`);
+  const packages = missingPackages();
+  if (skipped.length && packages.length) {
+    console.log(`for these: sudo apt-get install ${packages.join(" ")}`);
+  }
+}
+
+if (import.meta.main) {
+  if (!Deno.args.length) console.log("All tests: a minute or so on two cores.");
+  const { code, cases } = await runTests(Deno.args.length ? Deno.args : ["tests/"]);
+  const [passed = [], failed = [], skipped = []] = ["passed", "failed", "skipped"]
+    .map((result) => cases.filter((one) => one.result === result));
+  sayLeftOut(skipped);
+  console.log(
+    `${passed.length} passed, ${failed.length} failed` +
+      (skipped.length ? `, ${skipped.length} skipped` : ""),
+  );
+  Deno.exit(code || Number(passed.length === 0));
+}

@@ -1,0 +1,31 @@
+/**
+ * What must fail, and how.
+ *
+ * @module
+ */
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { HttpResponse } from "../../fetch.ts";
+import { TrioError } from "../../mod.ts";
+
+/** Fails unless `act` throws a `TrioError` with this exit code. */
+export function throwsWith(code: number, act: () => unknown) {
+  assertEquals(assertThrows(act, TrioError).code, code);
+}
+
+/** Fails unless `pending` rejects with this exit code, and a message that has `text`. */
+export async function rejectsWith(
+  code: number,
+  pending: Promise<unknown>,
+  text = "",
+): Promise<TrioError> {
+  try {
+    const value = await pending;
+    if (value instanceof HttpResponse) value.close();
+  } catch (error) {
+    if (!(error instanceof TrioError)) throw error;
+    assertEquals(error.code, code, error.message);
+    assertStringIncludes(error.message, text);
+    return error;
+  }
+  throw new Error(`no failure, ${code} was expected`);
+}
