@@ -16,8 +16,7 @@ def greet(conn):
             rest = b''
             while (chunk := conn.recv(1024)) and len(rest) <= LONGEST:
                 *lines, rest = (rest + chunk).split(b'\n')
-                for line in lines:
-                    conn.sendall(b'Hello, %s!\n' % line)
+                conn.sendall(b''.join(b'Hello, %s!\n' % line for line in lines))
     except OSError as error:
         print('a connection: %s' % type(error).__name__)
 

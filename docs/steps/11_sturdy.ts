@@ -21,7 +21,7 @@ async function greet(conn: Deno.TcpConn) {
     for (let n; (n = await conn.read(buffer)) !== null && rest.length <= LONGEST; wait()) {
       const lines = (rest + decoder.decode(buffer.subarray(0, n), { stream: true })).split("\n");
       rest = lines.pop()!;
-      for (const line of lines) await send(`Hello, ${line}!\n`);
+      await send(lines.map((line) => `Hello, ${line}!\n`).join(""));
     }
   } finally {
     clearTimeout(timer);

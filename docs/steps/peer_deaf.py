@@ -7,7 +7,7 @@ with socket.create_connection(('127.0.0.1', int((sys.argv + [9999])[1]))) as con
     conn.settimeout(2)
     try:
         while True:
-            conn.send(b'Ada\n' * 1000)
+            conn.send((b'x' * 999 + b'\n') * 64)
     except TimeoutError:
         print('stuck: the server waits for me to read, and I for it')
     except OSError:
