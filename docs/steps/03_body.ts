@@ -30,9 +30,8 @@ if (/^Transfer-Encoding: *chunked/im.test(head)) {
 } else if (length !== undefined) {
   await Deno.writeFile(file, body.subarray(0, Number(length)));
   const whole = body.length >= Number(length);
-  console.log(
-    `Content-Length: ${whole ? "whole" : `CUT SHORT: ${body.length} of ${length} bytes`}`,
-  );
+  const came = whole ? "whole" : `CUT SHORT: ${body.length} of ${length} bytes`;
+  console.log(`Content-Length: ${came}`);
 } else {
   await Deno.writeFile(file, body);
   console.log(`close: ${body.length} bytes, and nobody can tell whether that is all`);

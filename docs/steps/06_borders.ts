@@ -21,14 +21,12 @@ const joined = await reads(1024, "Ada", "Bob");
 console.log(`2 writes, ${joined.length} read: Hello, ${joined.map(alone)}!`);
 
 const split = await reads(1024, "x".repeat(3000));
-console.log(
-  `1 write, ${split.length} reads: ${split.map((part) => part.length).join(" + ")} bytes`,
-);
+const sizes = split.map((part) => part.length).join(" + ");
+console.log(`1 write, ${split.length} reads: ${sizes} bytes`);
 
 const cut = await reads(4, "小明"); // three bytes each in UTF-8
 console.log(`each read decoded alone:      ${show(cut.map(alone))}`);
 
 const decoder = new TextDecoder();
-console.log(
-  `decoded as a stream:          ${show(cut.map((p) => decoder.decode(p, { stream: true })))}`,
-);
+const streamed = cut.map((part) => decoder.decode(part, { stream: true }));
+console.log(`decoded as a stream:          ${show(streamed)}`);
