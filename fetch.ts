@@ -26,6 +26,7 @@
 import {
   abortable,
   type Address,
+  anyText,
   COMMON,
   Deadline,
   decimal,
@@ -51,7 +52,6 @@ import {
   stderr,
   stdout,
   systemReason,
-  text,
   TransientError,
   TrioError,
   unbracketed,
@@ -149,7 +149,7 @@ export { CookieJar } from "./protocol/cookies.ts";
 const SECONDS = decimal("S", 0.001, MAX_TIMER_S);
 const COUNT = whole("N", 0, 1_000_000);
 const CONNECTIONS = whole("N", 1, 64);
-const PATH = text("FILE", "a file name");
+const PATH = anyText("FILE", "a file name");
 
 const SIZE: Value<number> = {
   name: "SIZE",
@@ -177,12 +177,12 @@ export const OPTIONS = {
   output: {
     group: "Output",
     letter: "o",
-    value: text("FILE", "a file name, or - for stdout"),
+    value: anyText("FILE", "a file name, or - for stdout"),
     many: true,
     help: "the file, - is stdout (the last part of the URL)",
   },
   "output-dir": {
-    value: text("DIR", "a folder"),
+    value: anyText("DIR", "a folder"),
     help: "the folder for the files, made if missing",
   },
   "remote-name": { letter: "J", help: "the name that the server gives (Content-Disposition)" },
@@ -191,15 +191,15 @@ export const OPTIONS = {
   "no-clobber": { help: "fail rather than replace a file" },
   "remote-time": { letter: "R", help: "give the file the server's time" },
   "max-filesize": { value: SIZE, help: "fail if it gets larger: 100K, 5M, 2G" },
-  sha256: { value: text("HEX", "64 hex digits"), many: true, help: "check the file first" },
+  sha256: { value: anyText("HEX", "64 hex digits"), many: true, help: "check the file first" },
   checksum: {
-    value: text("FILE", "a list of checksums, a file or a URL"),
+    value: anyText("FILE", "a list of checksums, a file or a URL"),
     help: "the same, from a list of sha256sum or sha512sum",
   },
   "input-file": {
     group: "URLs",
     letter: "i",
-    value: text("FILE", "a file of URLs, or - for stdin"),
+    value: anyText("FILE", "a file of URLs, or - for stdin"),
     help: "more URLs, one a line",
   },
   parallel: { letter: "j", value: CONNECTIONS, default: 1, help: "so many URLs at a time" },
@@ -208,18 +208,18 @@ export const OPTIONS = {
   header: {
     group: "Request",
     letter: "H",
-    value: text("LINE", 'a line "Name: value", or @FILE'),
+    value: anyText("LINE", 'a line "Name: value", or @FILE'),
     many: true,
     help: "an extra header line; @FILE has some",
   },
   head: { letter: "I", help: "ask for the head only and print it" },
   user: {
     letter: "u",
-    value: { ...text("USER[:PASS]", "USER:PASS, or USER to be asked"), secret: true },
+    value: { ...anyText("USER[:PASS]", "USER:PASS, or USER to be asked"), secret: true },
     help: "Basic authentication",
   },
   "netrc-file": { value: PATH, help: "credentials by host, in netrc form" },
-  "user-agent": { letter: "A", value: text("TEXT", "a text"), default: USER_AGENT, help: "" },
+  "user-agent": { letter: "A", value: anyText("TEXT", "a text"), default: USER_AGENT, help: "" },
   compressed: { help: "ask for gzip, deflate, br or zstd and decode it" },
   "max-redirs": { value: COUNT, default: 20, help: "how many redirects to follow" },
   "no-location": { help: "follow none" },
@@ -227,7 +227,7 @@ export const OPTIONS = {
   proxy: {
     group: "Connection",
     letter: "x",
-    value: { ...text("URL", "the URL of a proxy"), secret: true },
+    value: { ...anyText("URL", "the URL of a proxy"), secret: true },
     help: "http, socks5 (http_proxy, https_proxy, all_proxy, no_proxy)",
   },
   cacert: { value: PATH, many: true, help: "trust these PEM certificates too" },

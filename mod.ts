@@ -108,6 +108,10 @@ export async function writeAll(sink: Sink, bytes: Uint8Array): Promise<void> {
 
 // --- Text --------------------------------------------------------------------
 
+function hex(char: string, digits: number): string {
+  return char.charCodeAt(0).toString(16).padStart(digits, "0");
+}
+
 /** Shows control characters other than newline and tab as `\x1b`, so that no terminal obeys them. */
 export function printable(text: string): string {
   return text.replace(/[^\P{Cc}\n\t]/gu, (char) => `\\x${hex(char, 2)}`);
@@ -116,10 +120,6 @@ export function printable(text: string): string {
 /** A value as one line of JSON without control characters (`JSON.stringify` leaves DEL and C1). */
 export function jsonLine(value: unknown): string {
   return JSON.stringify(value).replace(/\p{Cc}/gu, (char) => `\\u${hex(char, 4)}`);
-}
-
-function hex(char: string, digits: number): string {
-  return char.charCodeAt(0).toString(16).padStart(digits, "0");
 }
 
 // --- Addresses ---------------------------------------------------------------
@@ -377,7 +377,7 @@ export type Parsed<Table extends OptionTable> =
   };
 
 /** A value that is a text of at least one character. */
-export function text(name: string, takes: string): Value<string> {
+export function anyText(name: string, takes: string): Value<string> {
   return { name, takes, parse: (text) => text || undefined };
 }
 
@@ -478,6 +478,11 @@ export async function parseOptions<const Table extends OptionTable>(
   return result as Parsed<Table>;
 }
 
+/** The default of an option as the help shows it; none where that is the help's own matter. */
+export function defaultOf({ default: value }: Readonly<Option<unknown>>): string {
+  return value === undefined || value === Infinity ? "" : ` (${value})`;
+}
+
 /** The help: what it is for, then a line for each option, then what else there is to know. */
 export function helpText(intro: string, table: OptionTable, outro: string): string {
   const rows = Object.entries(table).map(([name, { letter, value }]) =>
@@ -489,11 +494,6 @@ export function helpText(intro: string, table: OptionTable, outro: string): stri
     `${rows[at]!.padEnd(column)}${row.help}${defaultOf(row)}`,
   ]);
   return [intro, ...lines, outro].join("\n");
-}
-
-/** The default of an option as the help shows it; none where that is the help's own matter. */
-export function defaultOf({ default: value }: Readonly<Option<unknown>>): string {
-  return value === undefined || value === Infinity ? "" : ` (${value})`;
 }
 
 // --- From an error to an exit code -------------------------------------------
@@ -508,26 +508,6 @@ export interface Script {
   needs: () => string[] | Promise<string[]>;
   /** The arguments, without secrets. */
   args: () => string[];
-}
-
-/** The exit code for an error, and a sentence with its advice. */
-export async function explain(script: Script, error: unknown): Promise<[number, string]> {
-  const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof Deno.errors.NotCapable) {
-    const access = message.match(/^Requires (.*), run again/s)?.[1] ?? message;
-    return [EXIT.permission, `${access} is not granted (run: ${await granting(script)})`];
-  }
-  if (!(error instanceof TrioError)) return [EXIT.unexpected, message];
-  const advice = script.advice[error.topic ?? error.code];
-  return [error.code, advice ? `${message} (${advice})` : message];
-}
-
-/** Says on stderr, in one line, what failed and what to do about it; returns the exit code. */
-export async function report(script: Script, error: unknown): Promise<number> {
-  const [code, message] = await explain(script, error);
-  // what a peer sent may be part of it, and long
-  stderr.say(`${script.name}: ${message}`.replaceAll("\n", "\\n").slice(0, 2000));
-  return code;
 }
 
 /** The command that grants what the script needs, to be pasted in any folder. */
@@ -548,6 +528,26 @@ async function granting(script: Script): Promise<string> {
 const STOP_SIGNALS = Deno.build.os === "windows"
   ? { SIGINT: EXIT.interrupted, SIGBREAK: EXIT.interrupted } as const
   : { SIGINT: EXIT.interrupted, SIGHUP: 129, SIGTERM: 143 } as const;
+
+/** The exit code for an error, and a sentence with its advice. */
+export async function explain(script: Script, error: unknown): Promise<[number, string]> {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof Deno.errors.NotCapable) {
+    const access = message.match(/^Requires (.*), run again/s)?.[1] ?? message;
+    return [EXIT.permission, `${access} is not granted (run: ${await granting(script)})`];
+  }
+  if (!(error instanceof TrioError)) return [EXIT.unexpected, message];
+  const advice = script.advice[error.topic ?? error.code];
+  return [error.code, advice ? `${message} (${advice})` : message];
+}
+
+/** Says on stderr, in one line, what failed and what to do about it; returns the exit code. */
+export async function report(script: Script, error: unknown): Promise<number> {
+  const [code, message] = await explain(script, error);
+  // what a peer sent may be part of it, and long
+  stderr.say(`${script.name}: ${message}`.replaceAll("\n", "\\n").slice(0, 2000));
+  return code;
+}
 
 /** Calls `stop` with its exit code for each signal that asks the process to end. */
 export function onStopSignal(stop: (code: number) => void): void {

@@ -9,26 +9,40 @@
  * @module
  */
 import { statfs } from "node:fs/promises";
-import { EXIT, parseOptions, report, TrioError } from "../mod_old.ts";
+import {
+  anyText,
+  EXIT,
+  helpText,
+  type OptionTable,
+  parseOptions,
+  runScript,
+  usageError,
+} from "../mod.ts";
 import { benchClient } from "./client_bench.ts";
 import { benchFetch, benchStart } from "./fetch_bench.ts";
 import { type Bench, Server } from "./programs.ts";
 import { benchServer } from "./server_bench.ts";
 import { markdown, save, type Section, targetTable } from "./report.ts";
 
-const HELP = `Usage: deno task bench [OPTIONS]
+const INTRO = `Usage: deno task bench [OPTIONS]
 
 Measures fetch.ts, server.ts and client.ts beside curl, wget, aria2c, Node
 and Python in one interleaved run, and prints tables. A full run writes
 docs/benchmarks.md and its charts. It needs cc and, for fetch, nginx and
 openssl; other programs are left out if they are not here, and named.
 Exit code 1: bytes were wrong, or a command failed.
-
-      --quick         a minute: 64 MiB, few rounds; good for a look only
-      --only PART     fetch, server or client; repeatable
-      --write         write docs/benchmarks.md even so
-  -h, --help
 `;
+
+const OPTIONS = {
+  quick: { help: "a minute: 64 MiB, few rounds; good for a look only" },
+  only: {
+    value: anyText("PART", "fetch, server or client"),
+    many: true,
+    help: "fetch, server or client; repeatable",
+  },
+  write: { help: "write docs/benchmarks.md even so" },
+  help: { letter: "h", help: "show this" },
+} as const satisfies OptionTable;
 
 const PARTS: Record<
   string,
@@ -40,23 +54,13 @@ const PARTS: Record<
 };
 
 async function main(args: string[]): Promise<number> {
-  const { only, quick, write, help } = parseOptions(
-    args,
-    { only: "fetch, server or client" },
-    ["quick", "write", "help"],
-    { h: "help" },
-  );
+  const { only, quick, write, help } = await parseOptions(args, OPTIONS);
   if (help) {
-    console.log(HELP.trimEnd());
+    console.log(helpText(INTRO, OPTIONS, ""));
     return EXIT.ok;
   }
   const unknown = only.find((part) => !Object.hasOwn(PARTS, part));
-  if (unknown) {
-    throw new TrioError(
-      EXIT.usage,
-      `--only takes fetch, server or client, not ${unknown}`,
-    );
-  }
+  if (unknown) throw usageError(`--only takes fetch, server or client, not ${unknown}`);
   const { bench, sections } = await measureParts(
     only.length ? only : Object.keys(PARTS),
     quick,
@@ -114,7 +118,5 @@ async function place(quick: boolean): Promise<string> {
 }
 
 if (import.meta.main) {
-  Deno.exit(
-    await main(Deno.args).catch((error) => report("bench", error, () => [])),
-  );
+  await runScript({ name: "bench", advice: {}, needs: () => [], args: () => [] }, main);
 }

@@ -27,7 +27,6 @@ const ALGORITHMS: Record<number, Checksum["algorithm"] | undefined> = {
 
 /** `HEX  name`, `HEX *name`, `HEX name`, `HEX`; a backslash first: the name has escapes. */
 const LINE = /^(?<escaped>\\?)(?<hex>[\da-f]+)(?:(?: [ *](?! )|[ \t]+)(?<name>.+))?$/i;
-
 /** `SHA256 (name) = HEX` of BSD and `--tag`, `SHA2-256(name)= HEX` of openssl. */
 const TAGGED = /^(?<escaped>\\?)SHA(?:2-)?(?:256|512) ?\((?<name>.+)\) ?= ?(?<hex>[\da-f]+)$/i;
 

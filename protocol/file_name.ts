@@ -54,6 +54,12 @@ export function fileName(url: URL): string {
   return safeName(name) || "index.html";
 }
 
+/** FNV-1a with 32 bits: no secret, only different for different names. */
+function hash(text: string): number {
+  return [...new TextEncoder().encode(text)]
+    .reduce((sum, byte) => Math.imul(sum ^ byte, 0x01000193) >>> 0, 0x811c9dc5);
+}
+
 /**
  * The name of the partial file beside `path`, short enough for `.json.new` behind it.
  *
@@ -71,10 +77,4 @@ export function partName(path: string): string {
 /** The folder of a file, as it is written. */
 export function folderOf(path: string): string {
   return path.replace(/[^/]*$/, "") || ".";
-}
-
-/** FNV-1a with 32 bits: no secret, only different for different names. */
-function hash(text: string): number {
-  return [...new TextEncoder().encode(text)]
-    .reduce((sum, byte) => Math.imul(sum ^ byte, 0x01000193) >>> 0, 0x811c9dc5);
 }

@@ -13,6 +13,7 @@ const encoder = new TextEncoder();
 
 /** What the server says first. */
 export const WELCOME: Uint8Array<ArrayBuffer> = encoder.encode("Welcome!");
+
 const HELLO = encoder.encode("Hello, ");
 const EXIT_WORD = encoder.encode("exit");
 const NOTHING = new Uint8Array();
@@ -39,6 +40,23 @@ function newBuffer(size: number): Uint8Array<ArrayBuffer> {
   const buffer = new Uint8Array(HELLO.length + size + 1);
   buffer.set(HELLO);
   return buffer;
+}
+
+/** Where `byte` is, or `to`. A loop: messages are short, and `indexOf` would look behind them. */
+function find(byte: number, buffer: Uint8Array, from: number, to: number): number {
+  while (from < to && buffer[from] !== byte) from++;
+  return from;
+}
+
+/** How many times `byte` is there. */
+function count(byte: number, buffer: Uint8Array, from: number, to: number): number {
+  let count = 0;
+  while ((from = find(byte, buffer, from, to) + 1) <= to) count++;
+  return count;
+}
+
+function isExit(buffer: Uint8Array, from: number, to: number): boolean {
+  return to - from === EXIT_WORD.length && EXIT_WORD.every((byte, i) => byte === buffer[from + i]);
 }
 
 /**
@@ -164,24 +182,10 @@ export class Conversation {
   }
 }
 
-/** Where `byte` is, or `to`. A loop: messages are short, and `indexOf` would look behind them. */
-function find(byte: number, buffer: Uint8Array, from: number, to: number): number {
-  while (from < to && buffer[from] !== byte) from++;
-  return from;
-}
+// --- The client's side -------------------------------------------------------
 
-/** How many times `byte` is there. */
-function count(byte: number, buffer: Uint8Array, from: number, to: number): number {
-  let count = 0;
-  while ((from = find(byte, buffer, from, to) + 1) <= to) count++;
-  return count;
-}
-
-function isExit(buffer: Uint8Array, from: number, to: number): boolean {
-  return to - from === EXIT_WORD.length && EXIT_WORD.every((byte, i) => byte === buffer[from + i]);
-}
-
-// --- The client's side ---------------------------------------------------------
+/** What is due from a server; `end` is nothing but the end of the connection. */
+type Due = "welcome" | "begin" | "expect" | "end";
 
 /**
  * Compares what a server says, in whatever pieces it comes, with what it has to say:

@@ -55,6 +55,14 @@ export function shown(text: string): string {
   return printable(withoutSecrets(decoded));
 }
 
+function whyMalformed(full: string): string {
+  const [, authority = ""] = /^[^:]*:[/\\]*(?:[^/\\?#]*@)?([^/\\?#]*)/.exec(full) ?? [];
+  const port = /:([^:\]]*)$/.exec(authority)?.[1];
+  if (authority === "" || authority === `:${port}`) return ": there is no host";
+  if (port && /^\d+$/.test(port)) return Number(port) > 65535 ? `: no port is ${port}` : "";
+  return port ? `: the port "${port}" is no number` : ": the host is neither name nor address";
+}
+
 function parseWithScheme(text: string, schemes: string[]): HttpUrl {
   refuseControls("the URL", text);
   if (text.trim() === "") throw new TrioError(EXIT.url, "the URL is empty");
@@ -88,14 +96,6 @@ export function parseUrl(text: string): HttpUrl {
 /** Parses the URL of a proxy; without scheme it is http. Errors as {@linkcode parseUrl}. */
 export function parseProxy(text: string): HttpUrl {
   return parseWithScheme(text, ["http:", "socks5:", "socks5h:"]);
-}
-
-function whyMalformed(full: string): string {
-  const [, authority = ""] = /^[^:]*:[/\\]*(?:[^/\\?#]*@)?([^/\\?#]*)/.exec(full) ?? [];
-  const port = /:([^:\]]*)$/.exec(authority)?.[1];
-  if (authority === "" || authority === `:${port}`) return ": there is no host";
-  if (port && /^\d+$/.test(port)) return Number(port) > 65535 ? `: no port is ${port}` : "";
-  return port ? `: the port "${port}" is no number` : ": the host is neither name nor address";
 }
 
 /** The port of a URL, also where it is its scheme's own. */
