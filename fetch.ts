@@ -71,7 +71,7 @@ import {
 import { decoded } from "./protocol/coding.ts";
 import { remoteName } from "./protocol/content_disposition.ts";
 import { CookieJar } from "./protocol/cookies.ts";
-import { fileName, folderOf, partName, safeName } from "./protocol/file_name.ts";
+import { fileName, folderOf, partName, pathOf, safeName } from "./protocol/file_name.ts";
 import {
   checkCodings,
   codingsIn,
@@ -107,13 +107,13 @@ import {
   parseUrl,
   portOf,
   redirectTarget,
+  requestBytes,
   requestLines,
   SECRET_HEADER,
   shown,
   USER_AGENT,
   userinfo,
   withoutSecretHeaders,
-  withoutSecrets,
   withoutUser,
   withScheme,
 } from "./protocol/request.ts";
@@ -329,8 +329,8 @@ export interface DownloadOptions extends RequestOptions {
   retry?: number;
   /** The SHA-256 of the file, in hex; it is checked before FILE is replaced. */
   sha256?: string | undefined;
-  /** The same with another algorithm, or found by the file's name. */
-  checksum?: Checksum | ((file: string) => Checksum) | undefined;
+  /** The same with another algorithm, or found by the file's name or the URL. */
+  checksum?: Checksum | ((file: string, url: URL) => Checksum) | undefined;
   /** Whether status 400 or more is an error (true). */
   fail?: boolean;
   /** Gives the file the time of Last-Modified. */
@@ -463,7 +463,8 @@ class Exchange implements Source, Disposable {
     const proxy = this.#url.protocol === "http:" && this.#proxy?.protocol === "http:"
       ? this.#proxy
       : undefined;
-    const lines = requestLines(this.#url, this.#options, proxy);
+    const tunnelled = this.#proxy !== undefined && proxy === undefined;
+    const lines = requestLines(this.#url, { ...this.#options, tunnelled }, proxy);
     await this.#connect();
     const started = performance.now();
     const waiting = () =>
@@ -610,7 +611,7 @@ class Exchange implements Source, Disposable {
     const { onDialogue } = this.#options;
     onDialogue?.([...lines, ""].map((line) => `> ${maskedLine(line)}`.trimEnd()).join("\n"));
     waiting();
-    const bytes = new TextEncoder().encode(lines.join("\r\n") + "\r\n\r\n");
+    const bytes = requestBytes(lines);
     // a peer may answer and close before it has read the request: its answer counts
     await this.#wait(writeAll(this.#conn!, bytes).catch(unlessBroken));
     const reader = this.#reader = new ResponseReader(method);
@@ -1589,9 +1590,13 @@ function makeFolder(path: string) {
   }
 }
 
-function checksumOf({ sha256, checksum }: DownloadOptions, name: string): Checksum | undefined {
+function checksumOf(
+  { sha256, checksum }: DownloadOptions,
+  name: string,
+  url: URL,
+): Checksum | undefined {
   if (sha256 !== undefined) return parseSha256(sha256);
-  return typeof checksum === "function" ? checksum(name) : checksum;
+  return typeof checksum === "function" ? checksum(name, url) : checksum;
 }
 
 /** One download: what is asked for next, what the answer means, and where the body goes. */
@@ -1629,7 +1634,7 @@ class Transfer {
       makeFolder(outputDir);
       name = `${outputDir.replace(/\/*$/, "")}/${name}`;
     }
-    const checksum = checksumOf(this.#options, name), url = withoutUser(this.#url);
+    const checksum = checksumOf(this.#options, name, this.#url), url = withoutUser(this.#url);
     const options = { clobber, resume, remoteTime, url, checksum, signal: this.#signal };
     this.name = name;
     this.output = openOutput(name, options);
@@ -1711,7 +1716,8 @@ class Transfer {
     const question = this.#question(), { missing } = question;
     using response = await this.#request(question);
     const { status, head, length } = response;
-    if (status >= 400 && (missing ? status !== 416 : fail)) throw statusError(response);
+    const ranged = missing !== undefined || question.range !== undefined;
+    if (status >= 400 && (ranged ? status !== 416 : fail)) throw statusError(response);
     const output = this.output ?? this.#look(this.#nameFrom(head));
     const verdict = judge(question, output.record, head, length);
     switch (verdict.is) {
@@ -1909,7 +1915,7 @@ export async function download(
     const { result: response, attempts } = await retrying(options, deadline, attempt, mayPass);
     const { name: file, output } = transfer;
     const seconds = (performance.now() - started) / 1000;
-    const checksum = checksumOf(options, file);
+    const checksum = checksumOf(options, file, target);
     return { response, file, bytes: output!.size, checksum, attempts, seconds };
   } catch (error) {
     throw withWhatIsLeft(error, transfer, options.progress);
@@ -2143,7 +2149,7 @@ class Command {
   readonly #script: Script;
   #urls: string[] = [];
   #options: DownloadOptions = {};
-  #checksums: ((file: string) => Checksum) | undefined;
+  #checksums: ((file: string, url: URL) => Checksum) | undefined;
 
   constructor(readonly given: Options, args: string[]) {
     this.#silent = given.silent || given.quiet;
@@ -2169,7 +2175,8 @@ class Command {
       for (const [at, url] of rest) {
         if (signal.aborted) code ||= (signal.reason as TrioError).code;
         if (signal.aborted) return;
-        code ||= await this.#fetchOne(url, at);
+        const failed = await this.#fetchOne(url, at);
+        code ||= failed;
       }
     };
     await Promise.all(Array.from({ length: this.given.parallel }, worker));
@@ -2187,6 +2194,7 @@ class Command {
       this.#urls.push("http://www.sina.com.cn/");
       if (given.output.length === 0) given.output.push("sina.html");
     }
+    if (this.#urls.includes("-")) throw usageError("- is no URL (-i - reads URLs from stdin)");
     checkOptions(given, this.#urls);
     const onConnect = (address: string) => void this.#hosts.add(address);
     this.#options = { ...await readOptions(given, signal), onConnect };
@@ -2197,11 +2205,11 @@ class Command {
   }
 
   /** Reads a list of checksums, from a file or a URL. */
-  async #readChecksums(where: string): Promise<(file: string) => Checksum> {
+  async #readChecksums(where: string): Promise<(file: string, url: URL) => Checksum> {
     const list = parseChecksums(
       /^https?:/i.test(where) ? await this.#get(where) : await readText("checksum", where),
     );
-    return (file) => checksumFor(list, file);
+    return (file, url) => checksumFor(list, file, pathOf(url));
   }
 
   /** A small text from a URL; the credentials and headers are for the files. */

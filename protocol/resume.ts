@@ -205,7 +205,8 @@ function isRange(asked: string, found: ContentRange | undefined): boolean {
 function judgeWhole(range: string | undefined, head: Head): Verdict {
   const found = contentRange(head);
   if (head.status !== 206) {
-    if (range === undefined || head.status >= 400 || range === "0-") return { is: "whole" };
+    if (range === undefined || range === "0-" && head.status < 400) return { is: "whole" };
+    if (head.status === 416) return cannotResume("there are no such bytes");
     return cannotResume(`the server has no ranges: it answered ${head.status}`);
   }
   if (range === undefined) {
