@@ -1078,6 +1078,8 @@ class PartFile implements Output {
   readonly worthWriting = WRITE_SIZE;
   isThere = false;
   readonly path: string;
+  /** Where it is, all links followed. */
+  readonly #path: string;
   readonly #recordPath: string;
   /** The permissions of FILE, which what replaces it gets. */
   #mode: number | undefined;
@@ -1087,10 +1089,11 @@ class PartFile implements Output {
   /** Writes to different places wait for each other: each is a seek and a write. */
   #writing: Promise<unknown> = Promise.resolve();
 
-  /** `target` is where FILE is, all links followed. */
-  constructor(readonly target: string, readonly options: OutputOptions) {
-    this.path = partName(target);
-    this.#recordPath = `${this.path}.json`;
+  /** `target` is where FILE is, all links followed; `name` is what it is called. */
+  constructor(readonly target: string, readonly name: string, readonly options: OutputOptions) {
+    this.path = partName(name);
+    this.#path = partName(target);
+    this.#recordPath = `${this.#path}.json`;
     this.#sum = new RunningSum(options.checksum);
   }
 
@@ -1098,7 +1101,7 @@ class PartFile implements Output {
   look(info: Deno.FileInfo | undefined) {
     this.isThere = info !== undefined;
     this.#mode = info?.mode ?? undefined;
-    const part = found(() => Deno.lstatSync(this.path));
+    const part = found(() => Deno.lstatSync(this.#path));
     if (!part) this.#lookElsewhere(info);
     else if (!part.isFile) throw cannotWrite(this.path, "it is no regular file");
     else this.#lookAtPart();
@@ -1225,11 +1228,11 @@ class PartFile implements Output {
     this.#verify();
     const time = this.options.remoteTime && modified || new Date();
     optional(() => this.#file!.utimeSync(time, time));
-    if (this.#mode !== undefined) optional(() => Deno.chmodSync(this.path, this.#mode! & 0o7777));
+    if (this.#mode !== undefined) optional(() => Deno.chmodSync(this.#path, this.#mode! & 0o7777));
     try {
       this.#takeName();
     } catch (error) {
-      throw error instanceof TrioError ? error : cannotWrite(this.target, error);
+      throw error instanceof TrioError ? error : cannotWrite(this.name, error);
     }
     optional(() => Deno.removeSync(this.#recordPath));
     this.#close();
@@ -1239,30 +1242,30 @@ class PartFile implements Output {
   #takeName() {
     if (this.options.clobber) return this.#rename();
     try {
-      Deno.linkSync(this.path, this.target);
+      Deno.linkSync(this.#path, this.target);
     } catch (error) {
-      if (error instanceof Deno.errors.AlreadyExists) throw isThere(this.target);
+      if (error instanceof Deno.errors.AlreadyExists) throw isThere(this.name);
       // a file system without hard links: an empty file takes the name
       Deno.openSync(this.target, { write: true, createNew: true }).close();
       return this.#rename();
     }
-    Deno.removeSync(this.path);
+    Deno.removeSync(this.#path);
   }
 
   #rename() {
     try {
-      Deno.renameSync(this.path, this.target);
+      Deno.renameSync(this.#path, this.target);
     } catch (error) {
       const { Busy } = Deno.errors;
       if (!(error instanceof Busy) && !/EBUSY|EXDEV|cross-device/i.test(String(error))) throw error;
-      Deno.copyFileSync(this.path, this.target); // a mount point cannot be replaced
-      Deno.removeSync(this.path);
+      Deno.copyFileSync(this.#path, this.target); // a mount point cannot be replaced
+      Deno.removeSync(this.#path);
     }
   }
 
   keep() {
     if (this.#created && this.size === 0) {
-      optional(() => Deno.removeSync(this.path));
+      optional(() => Deno.removeSync(this.#path));
       optional(() => Deno.removeSync(this.#recordPath));
     }
     this.#close();
@@ -1286,7 +1289,7 @@ class PartFile implements Output {
 
   #openPart(options: Deno.OpenOptions) {
     try {
-      this.#file = Deno.openSync(this.path, options);
+      this.#file = Deno.openSync(this.#path, options);
     } catch (error) {
       throw cannotWrite(this.path, error);
     }
@@ -1302,7 +1305,7 @@ class PartFile implements Output {
 
   /** What is open is what has the name, and no other. */
   #verify() {
-    const open = this.#file!.statSync(), named = found(() => Deno.lstatSync(this.path));
+    const open = this.#file!.statSync(), named = found(() => Deno.lstatSync(this.#path));
     if (named?.isFile && open.ino === named.ino && open.dev === named.dev) {
       if ((open.nlink ?? 1) === 1) return;
       throw cannotWrite(this.path, "it has another name, too");
@@ -1318,7 +1321,7 @@ class PartFile implements Output {
       Deno.writeTextFileSync(atomic ? fresh : this.#recordPath, text, { mode: 0o600 });
       if (atomic) Deno.renameSync(fresh, this.#recordPath);
     } catch (error) {
-      throw cannotWrite(this.#recordPath, error);
+      throw cannotWrite(`${this.path}.json`, error);
     }
     this.record = record;
   }
@@ -1366,7 +1369,8 @@ function openOutput(name: string, options: OutputOptions): Output {
   try {
     let target = resolveFolder(name);
     let info = found(() => Deno.lstatSync(target));
-    if (info?.isSymlink) {
+    const linked = info?.isSymlink;
+    if (linked) {
       target = found(() => Deno.realPathSync(target)) ?? target;
       info = found(() => Deno.lstatSync(target));
     }
@@ -1375,7 +1379,7 @@ function openOutput(name: string, options: OutputOptions): Output {
     if (info?.isSymlink) return openOutput(throughLink(target), options); // to nothing yet
     // devices and pipes cannot be replaced: they are written to
     if (info && !info.isFile) return direct;
-    const file = new PartFile(target, options);
+    const file = new PartFile(target, linked ? target : name, options);
     file.look(info);
     return file;
   } catch (error) {
