@@ -1526,12 +1526,13 @@ class PieceFetch {
     this.#group = new Deadline(signal);
   }
 
-  /** Fetches all; the answer for the first piece is already there. */
+  /** Fetches all; the answer for the first missing bytes is already there. */
   async run(first: HttpResponse) {
     using _ = this.#group;
     const { connections, output } = this.#options;
+    const begun = this.#work(first); // before the others: it takes the first piece
     const others = Array.from({ length: connections - 1 }, () => this.#work());
-    await Promise.all([this.#work(first), ...others]);
+    await Promise.all([begun, ...others]);
     if (output.size > 0) output.noteSpans(this.#pieces.ranges);
     if (!this.#pieces.complete) throw this.#failure;
     await output.fill();
