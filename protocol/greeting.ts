@@ -4,12 +4,16 @@
  *
  * @module
  */
-import { EXIT, printable, TrioError } from "../mod.ts";
+import { EXIT, TrioError } from "../mod.ts";
+import { quoteDifference } from "./escapes.ts";
+
+// --- The words -----------------------------------------------------------------
 
 const encoder = new TextEncoder();
 
 /** What the server says first. */
 export const WELCOME: Uint8Array<ArrayBuffer> = encoder.encode("Welcome!");
+
 const HELLO = encoder.encode("Hello, ");
 const EXIT_WORD = encoder.encode("exit");
 const NOTHING = new Uint8Array();
@@ -22,6 +26,8 @@ export const MAX_MESSAGE = 65_536;
 export function replyTo(name: string): string {
   return `Hello, ${name}!`;
 }
+
+// --- The server's side ---------------------------------------------------------
 
 /**
  * The most bytes one read takes: as the tutorial's `recv(1024)`, so messages end where they
@@ -36,113 +42,17 @@ function newBuffer(size: number): Uint8Array<ArrayBuffer> {
   return buffer;
 }
 
-/**
- * A conversation without its connection: what is read goes in, the replies come out.
- *
- * A newline (`\n` or `\r\n`) ends a message and its reply. Unless `lines`, so does the end of a
- * read, also behind a `\r`: that is then the message's, and a `\n` in the next read is an empty
- * line. To wait for the `\n` would leave a message that does end in `\r` without its reply.
- *
- * Nothing is decoded. A read that is one message becomes its reply where it lies: `Hello, ` is
- * before it in the buffer, and there is room for `!`.
- *
- * @example
- * ```ts
- * import { assertEquals } from "jsr:@std/assert@^1.0.0";
- *
- * const conversation = new Conversation();
- * const { written } = new TextEncoder().encodeInto("Ada\r\nGrace", conversation.space);
- * const replies = conversation.hear(written);
- * assertEquals(new TextDecoder().decode(replies), "Hello, Ada!\r\nHello, Grace!");
- * assertEquals(conversation.messages, 2);
- * ```
- */
-export class Conversation {
-  /** Where the next read goes: behind `Hello, ` and what is not answered. */
-  space: Uint8Array<ArrayBuffer>;
-  /** How many messages the last replies answer. */
-  messages = 0;
-  /** Why no more messages are answered, if so. */
-  end?: "exit" | "too long" | undefined;
-  #buffer = newBuffer(READ_BYTES);
-  #reply: Uint8Array<ArrayBuffer> = new Uint8Array();
-  #lines: boolean;
-  #limit: number;
-
-  /** If `lines`, only a newline or EOF ends a message, of `maxMessage` bytes at most. */
-  constructor(lines = false, maxMessage = MAX_MESSAGE) {
-    this.#lines = lines;
-    this.#limit = lines ? maxMessage : Infinity;
-    this.space = this.#buffer.subarray(HELLO.length, -1);
-  }
-
-  /**
-   * Takes the `n` bytes that were read into `space`, or null for EOF, and returns the replies.
-   * These are good until the next read.
-   */
-  hear(n: number | null): Uint8Array<ArrayBuffer> {
-    const buffer = this.#buffer, from = this.space.byteOffset, end = from + (n ?? 0);
-    const cut = n === null || !this.#lines;
-    const replies = roomFor(buffer, from, end);
-    let start = HELLO.length, at = 0;
-    this.messages = 0;
-    while (start < end && !this.end) {
-      const newline = find(LF, buffer, Math.max(start, from), end), whole = newline < end;
-      const cr = newline > start && buffer[newline - 1] === CR && (whole || !cut);
-      const stop = cr ? newline - 1 : newline;
-      if (stop - start > this.#limit) this.end = "too long";
-      if (this.end || (!whole && !cut)) break;
-      if (isExit(buffer, start, stop)) this.end = "exit";
-      else {
-        if (replies !== buffer) {
-          replies.set(HELLO, at);
-          replies.set(buffer.subarray(start, stop), at + HELLO.length);
-        }
-        at += HELLO.length + stop - start;
-        replies[at++] = BANG;
-        if (cr) replies[at++] = CR;
-        if (whole) replies[at++] = LF;
-        this.messages++;
-      }
-      start = whole ? newline + 1 : end;
-    }
-    if (from > HELLO.length || start < end) this.#keep(start, end);
-    if (replies !== buffer) return replies.subarray(0, at);
-    // An array takes longer than all else here: that of a reply serves the next one of its length.
-    if (this.#reply.length !== at || this.#reply.buffer !== buffer.buffer) {
-      this.#reply = buffer.subarray(0, at);
-    }
-    return this.#reply;
-  }
-
-  /** Keeps what is not answered, with space for another read behind it. */
-  #keep(start: number, end: number) {
-    const kept = this.#buffer.subarray(start, end), behind = HELLO.length + kept.length;
-    const full = behind === this.#buffer.length - 1;
-    const large = !kept.length && this.#buffer.length > 2 * READ_BYTES;
-    if (full || large) {
-      this.#buffer = newBuffer(Math.min(2 * kept.length, this.#limit) + READ_BYTES);
-    }
-    this.#buffer.set(kept, HELLO.length);
-    this.space = this.#buffer.subarray(behind, -1).subarray(0, READ_BYTES);
-  }
-}
-
-/** Where the replies go: `buffer` itself if that holds one message, else a new array. */
-function roomFor(
-  buffer: Uint8Array<ArrayBuffer>,
-  from: number,
-  end: number,
-): Uint8Array<ArrayBuffer> {
-  let more = 0;
-  for (let at = from; (at = find(LF, buffer, at, end) + 1) < end;) more++;
-  return more ? new Uint8Array(end + 1 + more * (HELLO.length + 1)) : buffer;
-}
-
 /** Where `byte` is, or `to`. A loop: messages are short, and `indexOf` would look behind them. */
 function find(byte: number, buffer: Uint8Array, from: number, to: number): number {
   while (from < to && buffer[from] !== byte) from++;
   return from;
+}
+
+/** How many times `byte` is there. */
+function count(byte: number, buffer: Uint8Array, from: number, to: number): number {
+  let count = 0;
+  while ((from = find(byte, buffer, from, to) + 1) <= to) count++;
+  return count;
 }
 
 function isExit(buffer: Uint8Array, from: number, to: number): boolean {
@@ -150,8 +60,144 @@ function isExit(buffer: Uint8Array, from: number, to: number): boolean {
 }
 
 /**
- * Compares what a server says, in whatever pieces it comes, with what it has
- * to say. Of what came it keeps the last piece at most.
+ * A conversation without its connection: what is read goes in, the replies come out.
+ *
+ * A newline (`\n` or `\r\n`) ends a message and its reply. Unless `lines`, so does the end of a
+ * read, also behind a `\r`: that is then the message's, and a `\n` in the next read is an empty
+ * line. To wait for the `\n` would leave a message that does end in `\r` without its reply.
+ *
+ * Nothing is decoded: the bytes of a message come back as they are.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "jsr:@std/assert@^1.0.0";
+ *
+ * const conversation = new Conversation();
+ * const { written } = new TextEncoder().encodeInto("Ada\r\nGrace", conversation.free);
+ * const replies = conversation.answer(written);
+ * assertEquals(new TextDecoder().decode(replies), "Hello, Ada!\r\nHello, Grace!");
+ * assertEquals(conversation.messages, 2);
+ * ```
+ */
+export class Conversation {
+  /** The free part of the buffer, for the next read: behind `Hello, ` and what is not answered. */
+  free: Uint8Array<ArrayBuffer>;
+  /** How many messages the last replies answer. */
+  messages = 0;
+  /** Why no more messages are answered, if so. */
+  end?: "exit" | "too long" | undefined;
+  #buffer = newBuffer(READ_BYTES);
+  #reply: Uint8Array<ArrayBuffer> = NOTHING;
+  #lines: boolean;
+  #limit: number;
+
+  /** If `lines`, only a newline or EOF ends a message, of `maxMessage` bytes at most. */
+  constructor(lines = false, maxMessage = MAX_MESSAGE) {
+    this.#lines = lines;
+    this.#limit = lines ? maxMessage : Infinity;
+    this.free = this.#buffer.subarray(HELLO.length, -1);
+  }
+
+  /**
+   * Takes the `n` bytes that were read into `free`, or null for EOF, and returns the replies.
+   * These are good until the next read.
+   */
+  answer(n: number | null): Uint8Array<ArrayBuffer> {
+    const from = this.free.byteOffset, end = from + (n ?? 0);
+    this.messages = 0;
+    if (this.end || end === HELLO.length) return NOTHING;
+    const newline = find(LF, this.#buffer, from, end), eof = n === null;
+    // A read that is one message, or a part of one: nearly all are.
+    if (newline >= end - 1) return this.#answerOne(newline, end, eof);
+    return this.#answerAll(from, end, eof);
+  }
+
+  /** Makes the reply where the message lies: `Hello, ` is there, and room for the `!`. */
+  #answerOne(newline: number, end: number, eof: boolean): Uint8Array<ArrayBuffer> {
+    const buffer = this.#buffer, start = HELLO.length;
+    const stop = this.#messageEnd(start, newline, end, eof);
+    if (stop < 0) {
+      this.#keep(start, end);
+      return NOTHING;
+    }
+    if (stop < end) buffer.copyWithin(stop + 1, stop, end); // the newline
+    buffer[stop] = BANG;
+    this.messages = 1;
+    this.#keep(end, end);
+    // An array takes longer than all else here: that of a reply serves the next one of its length.
+    if (this.#reply.length !== end + 1 || this.#reply.buffer !== buffer.buffer) {
+      this.#reply = buffer.subarray(0, end + 1);
+    }
+    return this.#reply;
+  }
+
+  /** The replies to all messages in the buffer, of which the bytes before `from` have no newline. */
+  #answerAll(from: number, end: number, eof: boolean): Uint8Array<ArrayBuffer> {
+    const buffer = this.#buffer;
+    const most = 1 + count(LF, buffer, from, end); // messages
+    const replies = new Uint8Array(end + most * (HELLO.length + 1));
+    let start = HELLO.length, length = 0;
+    while (start < end) {
+      const newline = find(LF, buffer, Math.max(start, from), end);
+      let stop = this.#messageEnd(start, newline, end, eof);
+      if (stop < 0) break;
+      replies.set(HELLO, length);
+      replies.set(buffer.subarray(start, stop), length += HELLO.length);
+      length += stop - start;
+      replies[length++] = BANG;
+      start = Math.min(newline + 1, end);
+      while (stop < start) replies[length++] = buffer[stop++]!; // the newline
+      this.messages++;
+    }
+    this.#keep(start, end);
+    return replies.subarray(0, length);
+  }
+
+  /**
+   * Where the message from `start` to `newline` ends; `newline` is `end` if there is none.
+   * -1 if it is not complete, or the last one: it is not answered.
+   */
+  #messageEnd(start: number, newline: number, end: number, eof: boolean): number {
+    const whole = newline < end, cut = !whole && (eof || !this.#lines);
+    const cr = !cut && newline > start && this.#buffer[newline - 1] === CR;
+    const stop = cr ? newline - 1 : newline;
+    if (stop - start > this.#limit) this.end = "too long";
+    else if (!whole && !cut) return -1;
+    else if (isExit(this.#buffer, start, stop)) this.end = "exit";
+    return this.end ? -1 : stop;
+  }
+
+  /** Keeps what is not answered, if there will be an answer, with space for a read behind it. */
+  #keep(start: number, end: number) {
+    if (this.end) start = end;
+    if (start === end && this.free.byteOffset === HELLO.length) return;
+    const kept = this.#buffer.subarray(start, end), behind = HELLO.length + kept.length;
+    const full = behind === this.#buffer.length - 1;
+    const large = !kept.length && this.#buffer.length > 2 * READ_BYTES;
+    if (full || large) {
+      this.#buffer = newBuffer(Math.min(2 * kept.length, this.#limit) + READ_BYTES);
+    }
+    this.#buffer.set(kept, HELLO.length);
+    this.free = this.#buffer.subarray(behind, -1).subarray(0, READ_BYTES);
+  }
+}
+
+// --- The client's side -------------------------------------------------------
+
+/** What is due from a server; `end` is nothing but the end of the connection. */
+type Due = "welcome" | "begin" | "expect" | "end";
+
+/**
+ * Compares what a server says, in whatever pieces it comes, with what it has to say:
+ *
+ * ```text
+ * welcome ──▶ begin ──▶ expect ──┐      Welcome!, then "Hello, " before the name is known,
+ *               ▲────────────────┤      then all of "Hello, NAME!" once it is,
+ *                                └──▶ end      and at last nothing
+ * ```
+ *
+ * A read may bring more than is due: the rest waits for the next state. Of what came it keeps the
+ * last piece at most.
  *
  * @example
  * ```ts
@@ -167,27 +213,29 @@ function isExit(buffer: Uint8Array, from: number, to: number): boolean {
  * ```
  */
 export class Replies {
-  #due: Uint8Array = WELCOME;
-  #got = 0; // bytes of what is due
-  #rest: Uint8Array = NOTHING; // what came after that
-  #over = false;
+  #due: Due = "welcome";
+  #bytes: Uint8Array;
+  #got = 0; // of these bytes
+  #rest: Uint8Array = NOTHING; // what came after them
 
-  /** The welcome is due first; errors name `where` the server is. */
-  constructor(readonly where: string) {}
+  /** `welcome` is due first; errors name `where` the server is. */
+  constructor(readonly where: string, welcome: Uint8Array = WELCOME) {
+    this.#bytes = welcome;
+  }
 
   /** Whether all that is due has come. */
   get complete(): boolean {
-    return this.#got === this.#due.length;
+    return this.#got === this.#bytes.length;
   }
 
   /** Whether not even the beginning of the welcome has come. */
   get silent(): boolean {
-    return this.#due === WELCOME && this.#got === 0;
+    return this.#due === "welcome" && this.#got === 0;
   }
 
-  /** Whether nothing is due any more. */
+  /** Whether only the end is due. */
   get over(): boolean {
-    return this.#over;
+    return this.#due === "end";
   }
 
   /**
@@ -202,64 +250,55 @@ export class Replies {
 
   /** Turns to the next reply: `Hello, ` is due, whatever the name will be. */
   begin(): void {
-    this.#due = HELLO;
+    this.#due = "begin";
+    this.#bytes = HELLO;
     this.#got = 0;
     this.#compare();
   }
 
   /** Makes all of the reply due, now that the name is known. */
   expect(reply: string): void {
-    this.#due = encoder.encode(reply);
+    this.#due = "expect";
+    this.#bytes = encoder.encode(reply);
     this.#compare();
   }
 
   /** Makes nothing due any more. */
   end(): void {
-    this.#over = true;
+    this.#due = "end";
     this.#compare();
   }
 
   #compare(): void {
-    const part = this.#rest.subarray(0, this.#due.length - this.#got);
-    const wrong = this.#over
-      ? this.#got + this.#rest.length > 0
-      : part.some((byte, i) => byte !== this.#due[this.#got + i]);
-    if (wrong) throw this.#unexpected();
-    this.#got += part.length;
-    this.#rest = this.#rest.subarray(part.length);
+    const due = this.#bytes, rest = this.#rest;
+    if (this.over && this.#got + rest.length > 0) throw this.#unexpected();
+    const n = Math.min(rest.length, due.length - this.#got);
+    for (let i = 0; i < n; i++) {
+      if (rest[i] !== due[this.#got + i]) throw this.#unexpected();
+    }
+    this.#got += n;
+    this.#rest = n === rest.length ? NOTHING : rest.subarray(n);
   }
 
+  /** Says what came instead of what was due, and what that looks like. */
   #unexpected(): TrioError {
     const came = new Uint8Array(this.#got + this.#rest.length);
-    came.set(this.#due.subarray(0, this.#got));
+    came.set(this.#bytes.subarray(0, this.#got));
     came.set(this.#rest, this.#got);
-    const what = difference(came, this.#over ? NOTHING : this.#due);
-    return new TrioError(EXIT.unexpected, `unexpected reply from ${this.where}: ${what}`);
+    const [is, should] = quoteDifference(came, this.over ? NOTHING : this.#bytes);
+    const message = `unexpected reply from ${this.where}: ${is} instead of ${
+      this.over ? "the end" : should
+    }`;
+    return new TrioError(EXIT.unexpected, message, { topic: this.#cause(came) });
   }
-}
 
-/** Says what came instead of what was due, and what may help. */
-function difference(came: Uint8Array, due: Uint8Array): string {
-  const decoder = new TextDecoder();
-  const is = decoder.decode(came), should = decoder.decode(due);
-  let at = 0;
-  while (at < is.length && is[at] === should[at]) at++;
-  const from = at > 30 ? at - 15 : 0; // shows where a long reply goes wrong
-  const wanted = should ? quote(should, from) : "the end";
-  const hint = due === WELCOME
-    ? " (is this a greeting server?)"
-    : is[at] === "!" && at > HELLO.length
-    ? " (only a part of the name was answered: try --lines on both sides)"
-    : is[at] === "\n" && should[at] === "!"
-    ? " (the server does not know lines: try without --lines)"
-    : "";
-  return `${quote(is, from)} instead of ${wanted}${hint}`;
-}
-
-/** Quotes `text` from `from` on, printable and at most a part of a line. */
-export function quote(text: string, from = 0): string {
-  const most = 40;
-  const shown = printable(text.slice(from, from + most + 1)).replaceAll("\n", "\\n");
-  const end = shown.length > most ? "…" : "";
-  return `"${from ? "…" : ""}${shown.slice(0, most)}${end}"`;
+  /** What is probably wrong, as the topic of an advice. */
+  #cause(came: Uint8Array): string | undefined {
+    if (this.#due === "welcome" && this.#bytes === WELCOME) return "no greeting";
+    if (this.#due !== "expect") return undefined;
+    let at = 0;
+    while (came[at] === this.#bytes[at]) at++;
+    if (came[at] === BANG && at > HELLO.length) return "name in pieces";
+    return came[at] === LF && this.#bytes[at] === BANG ? "no lines" : undefined;
+  }
 }
