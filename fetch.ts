@@ -71,7 +71,7 @@ import {
 import { decoded } from "./protocol/coding.ts";
 import { remoteName } from "./protocol/content_disposition.ts";
 import { CookieJar } from "./protocol/cookies.ts";
-import { fileName, folderOf, partName, safeName } from "./protocol/file_name.ts";
+import { fileName, folderOf, partName, pathOf, safeName } from "./protocol/file_name.ts";
 import {
   checkCodings,
   codingsIn,
@@ -107,13 +107,13 @@ import {
   parseUrl,
   portOf,
   redirectTarget,
+  requestBytes,
   requestLines,
   SECRET_HEADER,
   shown,
   USER_AGENT,
   userinfo,
   withoutSecretHeaders,
-  withoutSecrets,
   withoutUser,
   withScheme,
 } from "./protocol/request.ts";
@@ -329,8 +329,8 @@ export interface DownloadOptions extends RequestOptions {
   retry?: number;
   /** The SHA-256 of the file, in hex; it is checked before FILE is replaced. */
   sha256?: string | undefined;
-  /** The same with another algorithm, or found by the file's name. */
-  checksum?: Checksum | ((file: string) => Checksum) | undefined;
+  /** The same with another algorithm, or found by the file's name or the URL. */
+  checksum?: Checksum | ((file: string, url: URL) => Checksum) | undefined;
   /** Whether status 400 or more is an error (true). */
   fail?: boolean;
   /** Gives the file the time of Last-Modified. */
@@ -463,7 +463,8 @@ class Exchange implements Source, Disposable {
     const proxy = this.#url.protocol === "http:" && this.#proxy?.protocol === "http:"
       ? this.#proxy
       : undefined;
-    const lines = requestLines(this.#url, this.#options, proxy);
+    const tunnelled = this.#proxy !== undefined && proxy === undefined;
+    const lines = requestLines(this.#url, { ...this.#options, tunnelled }, proxy);
     await this.#connect();
     const started = performance.now();
     const waiting = () =>
@@ -610,7 +611,7 @@ class Exchange implements Source, Disposable {
     const { onDialogue } = this.#options;
     onDialogue?.([...lines, ""].map((line) => `> ${maskedLine(line)}`.trimEnd()).join("\n"));
     waiting();
-    const bytes = new TextEncoder().encode(lines.join("\r\n") + "\r\n\r\n");
+    const bytes = requestBytes(lines);
     // a peer may answer and close before it has read the request: its answer counts
     await this.#wait(writeAll(this.#conn!, bytes).catch(unlessBroken));
     const reader = this.#reader = new ResponseReader(method);
@@ -1077,6 +1078,8 @@ class PartFile implements Output {
   readonly worthWriting = WRITE_SIZE;
   isThere = false;
   readonly path: string;
+  /** Where it is, all links followed. */
+  readonly #path: string;
   readonly #recordPath: string;
   /** The permissions of FILE, which what replaces it gets. */
   #mode: number | undefined;
@@ -1086,10 +1089,11 @@ class PartFile implements Output {
   /** Writes to different places wait for each other: each is a seek and a write. */
   #writing: Promise<unknown> = Promise.resolve();
 
-  /** `target` is where FILE is, all links followed. */
-  constructor(readonly target: string, readonly options: OutputOptions) {
-    this.path = partName(target);
-    this.#recordPath = `${this.path}.json`;
+  /** `target` is where FILE is, all links followed; `name` is what it is called. */
+  constructor(readonly target: string, readonly name: string, readonly options: OutputOptions) {
+    this.path = partName(name);
+    this.#path = partName(target);
+    this.#recordPath = `${this.#path}.json`;
     this.#sum = new RunningSum(options.checksum);
   }
 
@@ -1097,7 +1101,7 @@ class PartFile implements Output {
   look(info: Deno.FileInfo | undefined) {
     this.isThere = info !== undefined;
     this.#mode = info?.mode ?? undefined;
-    const part = found(() => Deno.lstatSync(this.path));
+    const part = found(() => Deno.lstatSync(this.#path));
     if (!part) this.#lookElsewhere(info);
     else if (!part.isFile) throw cannotWrite(this.path, "it is no regular file");
     else this.#lookAtPart();
@@ -1224,11 +1228,11 @@ class PartFile implements Output {
     this.#verify();
     const time = this.options.remoteTime && modified || new Date();
     optional(() => this.#file!.utimeSync(time, time));
-    if (this.#mode !== undefined) optional(() => Deno.chmodSync(this.path, this.#mode! & 0o7777));
+    if (this.#mode !== undefined) optional(() => Deno.chmodSync(this.#path, this.#mode! & 0o7777));
     try {
       this.#takeName();
     } catch (error) {
-      throw error instanceof TrioError ? error : cannotWrite(this.target, error);
+      throw error instanceof TrioError ? error : cannotWrite(this.name, error);
     }
     optional(() => Deno.removeSync(this.#recordPath));
     this.#close();
@@ -1238,30 +1242,30 @@ class PartFile implements Output {
   #takeName() {
     if (this.options.clobber) return this.#rename();
     try {
-      Deno.linkSync(this.path, this.target);
+      Deno.linkSync(this.#path, this.target);
     } catch (error) {
-      if (error instanceof Deno.errors.AlreadyExists) throw isThere(this.target);
+      if (error instanceof Deno.errors.AlreadyExists) throw isThere(this.name);
       // a file system without hard links: an empty file takes the name
       Deno.openSync(this.target, { write: true, createNew: true }).close();
       return this.#rename();
     }
-    Deno.removeSync(this.path);
+    Deno.removeSync(this.#path);
   }
 
   #rename() {
     try {
-      Deno.renameSync(this.path, this.target);
+      Deno.renameSync(this.#path, this.target);
     } catch (error) {
       const { Busy } = Deno.errors;
       if (!(error instanceof Busy) && !/EBUSY|EXDEV|cross-device/i.test(String(error))) throw error;
-      Deno.copyFileSync(this.path, this.target); // a mount point cannot be replaced
-      Deno.removeSync(this.path);
+      Deno.copyFileSync(this.#path, this.target); // a mount point cannot be replaced
+      Deno.removeSync(this.#path);
     }
   }
 
   keep() {
     if (this.#created && this.size === 0) {
-      optional(() => Deno.removeSync(this.path));
+      optional(() => Deno.removeSync(this.#path));
       optional(() => Deno.removeSync(this.#recordPath));
     }
     this.#close();
@@ -1285,7 +1289,7 @@ class PartFile implements Output {
 
   #openPart(options: Deno.OpenOptions) {
     try {
-      this.#file = Deno.openSync(this.path, options);
+      this.#file = Deno.openSync(this.#path, options);
     } catch (error) {
       throw cannotWrite(this.path, error);
     }
@@ -1301,7 +1305,7 @@ class PartFile implements Output {
 
   /** What is open is what has the name, and no other. */
   #verify() {
-    const open = this.#file!.statSync(), named = found(() => Deno.lstatSync(this.path));
+    const open = this.#file!.statSync(), named = found(() => Deno.lstatSync(this.#path));
     if (named?.isFile && open.ino === named.ino && open.dev === named.dev) {
       if ((open.nlink ?? 1) === 1) return;
       throw cannotWrite(this.path, "it has another name, too");
@@ -1317,7 +1321,7 @@ class PartFile implements Output {
       Deno.writeTextFileSync(atomic ? fresh : this.#recordPath, text, { mode: 0o600 });
       if (atomic) Deno.renameSync(fresh, this.#recordPath);
     } catch (error) {
-      throw cannotWrite(this.#recordPath, error);
+      throw cannotWrite(`${this.path}.json`, error);
     }
     this.record = record;
   }
@@ -1365,7 +1369,8 @@ function openOutput(name: string, options: OutputOptions): Output {
   try {
     let target = resolveFolder(name);
     let info = found(() => Deno.lstatSync(target));
-    if (info?.isSymlink) {
+    const linked = info?.isSymlink;
+    if (linked) {
       target = found(() => Deno.realPathSync(target)) ?? target;
       info = found(() => Deno.lstatSync(target));
     }
@@ -1374,7 +1379,7 @@ function openOutput(name: string, options: OutputOptions): Output {
     if (info?.isSymlink) return openOutput(throughLink(target), options); // to nothing yet
     // devices and pipes cannot be replaced: they are written to
     if (info && !info.isFile) return direct;
-    const file = new PartFile(target, options);
+    const file = new PartFile(target, linked ? target : name, options);
     file.look(info);
     return file;
   } catch (error) {
@@ -1589,9 +1594,13 @@ function makeFolder(path: string) {
   }
 }
 
-function checksumOf({ sha256, checksum }: DownloadOptions, name: string): Checksum | undefined {
+function checksumOf(
+  { sha256, checksum }: DownloadOptions,
+  name: string,
+  url: URL,
+): Checksum | undefined {
   if (sha256 !== undefined) return parseSha256(sha256);
-  return typeof checksum === "function" ? checksum(name) : checksum;
+  return typeof checksum === "function" ? checksum(name, url) : checksum;
 }
 
 /** One download: what is asked for next, what the answer means, and where the body goes. */
@@ -1629,7 +1638,7 @@ class Transfer {
       makeFolder(outputDir);
       name = `${outputDir.replace(/\/*$/, "")}/${name}`;
     }
-    const checksum = checksumOf(this.#options, name), url = withoutUser(this.#url);
+    const checksum = checksumOf(this.#options, name, this.#url), url = withoutUser(this.#url);
     const options = { clobber, resume, remoteTime, url, checksum, signal: this.#signal };
     this.name = name;
     this.output = openOutput(name, options);
@@ -1711,7 +1720,8 @@ class Transfer {
     const question = this.#question(), { missing } = question;
     using response = await this.#request(question);
     const { status, head, length } = response;
-    if (status >= 400 && (missing ? status !== 416 : fail)) throw statusError(response);
+    const ranged = missing !== undefined || question.range !== undefined;
+    if (status >= 400 && (ranged ? status !== 416 : fail)) throw statusError(response);
     const output = this.output ?? this.#look(this.#nameFrom(head));
     const verdict = judge(question, output.record, head, length);
     switch (verdict.is) {
@@ -1909,7 +1919,7 @@ export async function download(
     const { result: response, attempts } = await retrying(options, deadline, attempt, mayPass);
     const { name: file, output } = transfer;
     const seconds = (performance.now() - started) / 1000;
-    const checksum = checksumOf(options, file);
+    const checksum = checksumOf(options, file, target);
     return { response, file, bytes: output!.size, checksum, attempts, seconds };
   } catch (error) {
     throw withWhatIsLeft(error, transfer, options.progress);
@@ -2143,7 +2153,7 @@ class Command {
   readonly #script: Script;
   #urls: string[] = [];
   #options: DownloadOptions = {};
-  #checksums: ((file: string) => Checksum) | undefined;
+  #checksums: ((file: string, url: URL) => Checksum) | undefined;
 
   constructor(readonly given: Options, args: string[]) {
     this.#silent = given.silent || given.quiet;
@@ -2169,7 +2179,8 @@ class Command {
       for (const [at, url] of rest) {
         if (signal.aborted) code ||= (signal.reason as TrioError).code;
         if (signal.aborted) return;
-        code ||= await this.#fetchOne(url, at);
+        const failed = await this.#fetchOne(url, at);
+        code ||= failed;
       }
     };
     await Promise.all(Array.from({ length: this.given.parallel }, worker));
@@ -2187,6 +2198,7 @@ class Command {
       this.#urls.push("http://www.sina.com.cn/");
       if (given.output.length === 0) given.output.push("sina.html");
     }
+    if (this.#urls.includes("-")) throw usageError("- is no URL (-i - reads URLs from stdin)");
     checkOptions(given, this.#urls);
     const onConnect = (address: string) => void this.#hosts.add(address);
     this.#options = { ...await readOptions(given, signal), onConnect };
@@ -2197,11 +2209,11 @@ class Command {
   }
 
   /** Reads a list of checksums, from a file or a URL. */
-  async #readChecksums(where: string): Promise<(file: string) => Checksum> {
+  async #readChecksums(where: string): Promise<(file: string, url: URL) => Checksum> {
     const list = parseChecksums(
       /^https?:/i.test(where) ? await this.#get(where) : await readText("checksum", where),
     );
-    return (file) => checksumFor(list, file);
+    return (file, url) => checksumFor(list, file, pathOf(url));
   }
 
   /** A small text from a URL; the credentials and headers are for the files. */

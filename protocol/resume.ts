@@ -202,17 +202,22 @@ function isRange(asked: string, found: ContentRange | undefined): boolean {
     last !== "" && found.last === Number(last);
 }
 
+function notTheRange(why: string): Verdict {
+  return { is: "error", error: new TrioError(EXIT.resume, `not the bytes asked for: ${why}`) };
+}
+
 function judgeWhole(range: string | undefined, head: Head): Verdict {
   const found = contentRange(head);
   if (head.status !== 206) {
-    if (range === undefined || head.status >= 400 || range === "0-") return { is: "whole" };
-    return cannotResume(`the server has no ranges: it answered ${head.status}`);
+    if (range === undefined || range === "0-" && head.status < 400) return { is: "whole" };
+    if (head.status === 416) return notTheRange("there are no such bytes");
+    return notTheRange(`the server answered ${head.status}, as one without ranges`);
   }
   if (range === undefined) {
     const whole = found?.first === 0 && found.last === (found.total ?? NaN) - 1;
-    return whole ? { is: "whole" } : cannotResume("it answered 206 without being asked");
+    return whole ? { is: "whole" } : notTheRange("the server sent a part without being asked");
   }
-  return isRange(range, found) ? { is: "whole" } : cannotResume("it answered with other bytes");
+  return isRange(range, found) ? { is: "whole" } : notTheRange("the server sent others");
 }
 
 /** Whether an answer has a validator that the record has, with another value. */
