@@ -905,7 +905,7 @@ interface Output {
   /** Adds bytes of the body. */
   write(bytes: Uint8Array): Promise<void>;
   /** The body is complete: checks it and gives it its name, in one act. */
-  commit(modified: Date | undefined): Promise<void>;
+  commit(): Promise<void>;
   /** Checks FILE as it is, without a body. */
   check?(): Promise<void>;
   /** Leaves what came for a later run, if that can go on with it. */
@@ -962,6 +962,12 @@ function optional(act: () => void) {
   } catch {
     // another owner's file, a file system without times or modes
   }
+}
+
+/** Gives a file the Last-Modified of its version, if there is one. */
+function giveRemoteTime(file: Deno.FsFile | undefined, record: VersionRecord | undefined) {
+  const modified = parseHttpDate(record?.lastModified ?? "", new Date());
+  if (modified) optional(() => file?.utimeSync(modified, modified));
 }
 
 /** stdout, a device or a pipe, or a file that may be written but not looked at. */
@@ -1030,12 +1036,10 @@ class DirectOutput implements Output {
   }
 
   // deno-lint-ignore require-await
-  async commit(modified: Date | undefined) {
+  async commit() {
     this.options.signal.throwIfAborted();
     this.#sum.check();
-    if (modified && this.options.remoteTime) {
-      optional(() => this.#file?.utimeSync(modified, modified));
-    }
+    if (this.options.remoteTime) giveRemoteTime(this.#file, this.record);
     this.#close();
   }
 
@@ -1220,14 +1224,13 @@ class PartFile implements Output {
     this.#sum.check();
   }
 
-  async commit(modified: Date | undefined) {
+  async commit() {
     await this.#writing;
     // from here on nothing is waited for: a signal comes before all of it, or after
     this.options.signal.throwIfAborted();
     this.#sum.check();
     this.#verify();
-    const time = this.options.remoteTime && modified || new Date();
-    optional(() => this.#file!.utimeSync(time, time));
+    if (this.options.remoteTime) giveRemoteTime(this.#file, this.record);
     if (this.#mode !== undefined) optional(() => Deno.chmodSync(this.#path, this.#mode! & 0o7777));
     try {
       this.#takeName();
@@ -1858,9 +1861,8 @@ class Transfer {
 
   /** All bytes are there. A wrong sum with bytes of an earlier run: they are not kept. */
   async #commit() {
-    const output = this.output!, { lastModified = "" } = output.record!;
     try {
-      await output.commit(parseHttpDate(lastModified, new Date()));
+      await this.output!.commit();
     } catch (error) {
       if ((error as TrioError).code !== EXIT.checksum || !this.#bytesFound) throw error;
       this.#options.onDialogue?.(`* ${(error as Error).message}: it starts over`);
@@ -1911,7 +1913,7 @@ export async function download(
   options: DownloadOptions = {},
 ): Promise<Download> {
   checkTypes(options);
-  const target = parseUrl(String(url));
+  const target = url instanceof HttpUrl ? url : parseUrl(String(url));
   const started = performance.now();
   using deadline = totalDeadline(options);
   const transfer = new Transfer(target, options, deadline.signal);

@@ -118,6 +118,7 @@ export function userinfo(url: URL): string | undefined {
 
 /** The URL without userinfo, for people. */
 export function withoutUser(url: URL): string {
+  if (!url.username && !url.password) return url.href;
   const copy = new URL(url);
   copy.username = copy.password = "";
   return copy.href;
@@ -256,11 +257,15 @@ export type HeaderInput = readonly string[] | Readonly<Record<string, string>> |
  * @throws {TrioError} with code 2 if they are in none.
  */
 export function headerLines(headers: HeaderInput = []): readonly string[] {
+  const isText = (value: unknown) => typeof value === "string";
+  if (Array.isArray(headers) && headers.every(isText)) return headers; // Headers takes 1.5 ms to load
   const entries = headers instanceof Headers ? [...headers] : Object.entries(headers);
-  if (typeof headers !== "object" || !entries.every(([, value]) => typeof value === "string")) {
+  if (
+    typeof headers !== "object" || Array.isArray(headers) ||
+    !entries.every(([, value]) => isText(value))
+  ) {
     throw usageError("headers are lines like `Name: value`, an object of texts, or Headers");
   }
-  if (Array.isArray(headers)) return headers;
   return entries.map(([name, value]) => value === "" ? `${name};` : `${name}: ${value}`);
 }
 
