@@ -61,15 +61,7 @@ import {
   whole,
   writeAll,
 } from "./mod.ts";
-import {
-  type Checksum,
-  checksumFor,
-  parseChecksums,
-  parseSha256,
-  RunningSum,
-} from "./protocol/checksums.ts";
-import { decoded } from "./protocol/coding.ts";
-import { remoteName } from "./protocol/content_disposition.ts";
+import type { Checksum, RunningSum } from "./protocol/checksums.ts";
 import { CookieJar } from "./protocol/cookies.ts";
 import { fileName, folderOf, partName, pathOf, safeName } from "./protocol/file_name.ts";
 import {
@@ -82,9 +74,7 @@ import {
   valuesOf,
 } from "./protocol/head.ts";
 import { parseHttpDate } from "./protocol/http_date.ts";
-import { decodeText, parseLines, parseUrlList } from "./protocol/lists.ts";
-import { credentialsFor, parseNetrc } from "./protocol/netrc.ts";
-import { type Piece, Pieces } from "./protocol/pieces.ts";
+import type { Piece, Pieces } from "./protocol/pieces.ts";
 import {
   grouped,
   type Progress,
@@ -93,7 +83,7 @@ import {
   type Timing,
   timingText,
 } from "./protocol/progress.ts";
-import { RateLimit } from "./protocol/rate.ts";
+import type { RateLimit } from "./protocol/rate.ts";
 import {
   bypassesProxy,
   connectLines,
@@ -117,9 +107,10 @@ import {
   withoutUser,
   withScheme,
 } from "./protocol/request.ts";
-import { ResponseReader } from "./protocol/response.ts";
+import { type Framing, ResponseReader } from "./protocol/response.ts";
 import { pauseBefore, statusError } from "./protocol/retry.ts";
 import {
+  firstGap,
   type ForeignFile,
   isContinuable,
   judge,
@@ -132,8 +123,6 @@ import {
   validatorOf,
   type VersionRecord,
 } from "./protocol/resume.ts";
-import { socks5 } from "./protocol/socks5.ts";
-import { checkCertificates, tlsError } from "./protocol/tls.ts";
 export { EXIT, TransientError, TrioError } from "./mod.ts";
 export { fileName } from "./protocol/file_name.ts";
 export { type Head, parseHead } from "./protocol/head.ts";
@@ -172,6 +161,12 @@ const RANGE: Value<string> = {
   },
 };
 
+const SHA256: Value<string> = {
+  name: "HEX",
+  takes: "64 hex digits",
+  parse: (text) => /^[\da-f]{64}$/i.test(text) ? text : undefined,
+};
+
 /** The options of the command line, and what holds without them. */
 export const OPTIONS = {
   output: {
@@ -191,7 +186,7 @@ export const OPTIONS = {
   "no-clobber": { help: "fail rather than replace a file" },
   "remote-time": { letter: "R", help: "give the file the server's time" },
   "max-filesize": { value: SIZE, help: "fail if it gets larger: 100K, 5M, 2G" },
-  sha256: { value: anyText("HEX", "64 hex digits"), many: true, help: "check the file first" },
+  sha256: { value: SHA256, many: true, help: "check the file before it takes its name" },
   checksum: {
     value: anyText("FILE", "a list of checksums, a file or a URL"),
     help: "the same, from a list of sha256sum or sha512sum",
@@ -477,7 +472,7 @@ class Exchange implements Source, Disposable {
     this.#deadline.clear();
     this.timing.wait = performance.now() - started;
     this.#bodyStarted = performance.now();
-    this.#prepareBody(this.#reader.framing!, compressed ?? false);
+    await this.#prepareBody(this.#reader.framing!, compressed ?? false);
   }
 
   /** Reads up to `p.length` bytes of the body, all codings undone; `null` at its end. */
@@ -547,6 +542,7 @@ class Exchange implements Source, Disposable {
     const user = name ? { name, password } : undefined;
     const target = { hostname: unbracketed(this.#url.hostname), port: portOf(this.#url) };
     this.#options.onDialogue?.(`* SOCKS5 to ${hostPort(target)}`);
+    const { socks5 } = await import("./protocol/socks5.ts");
     await this.#ofProxy(proxy, async (conn) => {
       const dialogue = socks5(target, user);
       for (let step = dialogue.next(); !step.done;) {
@@ -595,6 +591,7 @@ class Exchange implements Source, Disposable {
       onDialogue?.(`* TLS with ${this.#url.host}, ALPN ${alpnProtocol ?? "none"}`);
     } catch (error) {
       this.#deadline.signal.throwIfAborted();
+      const { tlsError } = await import("./protocol/tls.ts");
       throw tlsError(error, this.#url.host);
     }
   }
@@ -633,14 +630,18 @@ class Exchange implements Source, Disposable {
 
   // Receiving the body
 
-  #prepareBody(framing: { kind: string; length: number; codings: string[] }, compressed: boolean) {
+  async #prepareBody(framing: Framing, compressed: boolean) {
     const codings = [...framing.codings];
     if (compressed && framing.kind !== "none") {
       codings.unshift(...codingsIn(this.head, "content-encoding"));
       checkCodings(codings, CONTENT_CODINGS);
     }
     const coded: Source = { read: (p) => this.#readCoded(p) };
-    this.#body = codings.length === 0 ? coded : decoded(coded, codings);
+    this.#body = coded;
+    if (codings.length > 0) {
+      const { decoded } = await import("./protocol/coding.ts");
+      this.#body = decoded(coded, codings);
+    }
     if (codings.length === 0 && framing.kind === "length") this.length = framing.length;
   }
 
@@ -917,7 +918,8 @@ interface OutputOptions {
   clobber: boolean;
   resume: boolean;
   url: string;
-  checksum: Checksum | undefined;
+  /** Adds up the bytes, if a checksum is expected. */
+  sum: RunningSum | undefined;
   remoteTime: boolean;
   signal: AbortSignal;
 }
@@ -979,11 +981,8 @@ class DirectOutput implements Output {
   #sink: Sink | undefined;
   /** The sink, if it is a regular file. */
   #file: Deno.FsFile | undefined;
-  #sum: RunningSum;
 
-  constructor(readonly name: string, readonly options: OutputOptions) {
-    this.#sum = new RunningSum(options.checksum);
-  }
+  constructor(readonly name: string, readonly options: OutputOptions) {}
 
   get path() {
     return this.name === "-" ? "stdout" : this.name;
@@ -1006,7 +1005,7 @@ class DirectOutput implements Output {
   async restart(record: VersionRecord) {
     this.size = 0;
     this.record = record;
-    await this.#sum.start();
+    await this.options.sum?.start();
     this.#sink ??= await this.#open();
     try {
       this.#file?.truncateSync(0);
@@ -1031,14 +1030,14 @@ class DirectOutput implements Output {
     const written = writeAll(this.#sink!, bytes);
     // a pipe may take nothing for ever; what goes to a file is waited for, or it comes late
     await this.#io(this.#file ? written : abortable(written, this.options.signal));
-    this.#sum.add(bytes);
+    this.options.sum?.add(bytes);
     this.size += bytes.length;
   }
 
   // deno-lint-ignore require-await
   async commit() {
     this.options.signal.throwIfAborted();
-    this.#sum.check();
+    this.options.sum?.check();
     if (this.options.remoteTime) giveRemoteTime(this.#file, this.record);
     this.#close();
   }
@@ -1089,7 +1088,6 @@ class PartFile implements Output {
   #mode: number | undefined;
   #file: Deno.FsFile | undefined;
   #created = false;
-  #sum: RunningSum;
   /** Writes to different places wait for each other: each is a seek and a write. */
   #writing: Promise<unknown> = Promise.resolve();
 
@@ -1098,7 +1096,6 @@ class PartFile implements Output {
     this.path = partName(name);
     this.#path = partName(target);
     this.#recordPath = `${this.#path}.json`;
-    this.#sum = new RunningSum(options.checksum);
   }
 
   /** Looks at what is there, and changes nothing. */
@@ -1152,7 +1149,7 @@ class PartFile implements Output {
   }
 
   async restart(record: VersionRecord) {
-    await this.#sum.start();
+    await this.options.sum?.start();
     this.#empty();
     this.#note(record);
     this.foreign = undefined;
@@ -1176,7 +1173,7 @@ class PartFile implements Output {
   }
 
   async proceed() {
-    if (this.record?.ranges) return;
+    if (this.record?.ranges) return await this.fill();
     await this.#sumUp();
     this.#file!.truncateSync(this.size);
     this.#file!.seekSync(this.size, Deno.SeekMode.Start);
@@ -1185,12 +1182,12 @@ class PartFile implements Output {
   /** Adds up what is there. */
   async #sumUp() {
     this.#file!.seekSync(0, Deno.SeekMode.Start);
-    await this.#sum.start(this.#file, this.size);
+    await this.options.sum?.start(this.#file, this.size);
   }
 
   async write(bytes: Uint8Array) {
     await this.#io(writeAll(this.#file!, bytes));
-    this.#sum.add(bytes);
+    this.options.sum?.add(bytes);
     this.size += bytes.length;
   }
 
@@ -1220,15 +1217,15 @@ class PartFile implements Output {
   async check() {
     using file = Deno.openSync(this.target, { read: true });
     this.size = file.statSync().size;
-    await this.#sum.start(file, this.size);
-    this.#sum.check();
+    await this.options.sum?.start(file, this.size);
+    this.options.sum?.check();
   }
 
   async commit() {
     await this.#writing;
     // from here on nothing is waited for: a signal comes before all of it, or after
     this.options.signal.throwIfAborted();
-    this.#sum.check();
+    this.options.sum?.check();
     this.#verify();
     if (this.options.remoteTime) giveRemoteTime(this.#file, this.record);
     if (this.#mode !== undefined) optional(() => Deno.chmodSync(this.#path, this.#mode! & 0o7777));
@@ -1424,6 +1421,13 @@ async function retrying<T>(
   }
 }
 
+/** The limit of bytes a second, made of a number if it is one. */
+async function rateLimit(limit: DownloadOptions["limitRate"]): Promise<RateLimit | undefined> {
+  if (typeof limit !== "number") return limit;
+  const { RateLimit } = await import("./protocol/rate.ts");
+  return new RateLimit(limit);
+}
+
 /** Counts the bytes that come, and says how fast and how many more may. */
 class Meter {
   /** Whether any have come. */
@@ -1433,10 +1437,9 @@ class Meter {
   readonly #limit: number;
   readonly #rate: RateLimit | undefined;
 
-  constructor(readonly progress: Progress, options: DownloadOptions) {
-    const { maxFilesize = Infinity, limitRate } = options;
-    this.#limit = maxFilesize;
-    this.#rate = typeof limitRate === "number" ? new RateLimit(limitRate) : limitRate;
+  constructor(readonly progress: Progress, limit: number = Infinity, rate?: RateLimit | undefined) {
+    this.#limit = limit;
+    this.#rate = rate;
     this.most = this.#rate?.most ?? Infinity;
   }
 
@@ -1504,7 +1507,7 @@ class OtherVersion extends Error {}
 /** What several connections for one file have in common. */
 interface PieceOptions {
   output: PartFile;
-  total: number;
+  pieces: Pieces;
   connections: number;
   meter: Meter;
   /** Asks for the bytes from `first` to `last`; throws if the answer is not them. */
@@ -1522,10 +1525,8 @@ class PieceFetch {
   #noted = performance.now();
 
   constructor(options: PieceOptions, signal: AbortSignal) {
-    const { total, connections, output } = options;
-    const there = output.record!.ranges ?? (output.size > 0 ? [[0, output.size] as Span] : []);
     this.#options = options;
-    this.#pieces = new Pieces(total, connections, there);
+    this.#pieces = options.pieces;
     this.#group = new Deadline(signal);
   }
 
@@ -1598,21 +1599,25 @@ function makeFolder(path: string) {
   }
 }
 
-function checksumOf(
+/** What adds up the checksum that is expected of a file, if one is. */
+async function sumFor(
   { sha256, checksum }: DownloadOptions,
   name: string,
   url: URL,
-): Checksum | undefined {
-  if (sha256 !== undefined) return parseSha256(sha256);
-  return typeof checksum === "function" ? checksum(name, url) : checksum;
+): Promise<RunningSum | undefined> {
+  if (sha256 === undefined && checksum === undefined) return undefined;
+  const { parseSha256, RunningSum } = await import("./protocol/checksums.ts");
+  if (sha256 !== undefined) return new RunningSum(parseSha256(sha256));
+  return new RunningSum(typeof checksum === "function" ? checksum(name, url) : checksum!);
 }
 
 /** One download: what is asked for next, what the answer means, and where the body goes. */
 class Transfer {
   /** Where the body goes, once that is known. */
   output: Output | undefined;
-  /** The name of the file. */
+  /** The name of the file, and what adds up its checksum. */
   name = "";
+  sum: RunningSum | undefined;
   readonly #url: HttpUrl;
   readonly #options: DownloadOptions;
   readonly #headers: readonly string[];
@@ -1623,27 +1628,27 @@ class Transfer {
   /** Whether bytes were there before this run. */
   #bytesFound = false;
 
-  /** Looks where the body is to go, if its name is known before the answer. */
-  constructor(url: HttpUrl, options: DownloadOptions, signal: AbortSignal) {
-    const { progress = { bytes: 0, resumed: 0 }, cookies = new CookieJar() } = options;
+  constructor(url: HttpUrl, options: DownloadOptions, meter: Meter, signal: AbortSignal) {
+    const { cookies = new CookieJar() } = options;
     this.#url = url;
     this.#options = { ...options, cookies, signal, maxTime: undefined };
     this.#headers = headerLines(options.headers);
     this.#signal = signal;
-    this.#meter = new Meter(progress, options);
+    this.#meter = meter;
     const header = headerOf(this.#headers, "range");
     this.#range = options.range ?? /^bytes=(\d*-\d*)$/i.exec(header ?? "")?.[1];
-    if (!options.remoteName) this.#look(options.output ?? fileName(url));
   }
 
-  #look(name: string): Output {
+  /** Looks where the body is to go. */
+  async #look(name: string): Promise<Output> {
     const { clobber = true, resume = false, remoteTime = false, outputDir } = this.#options;
     if (outputDir !== undefined && name !== "-") {
       makeFolder(outputDir);
       name = `${outputDir.replace(/\/*$/, "")}/${name}`;
     }
-    const checksum = checksumOf(this.#options, name, this.#url), url = withoutUser(this.#url);
-    const options = { clobber, resume, remoteTime, url, checksum, signal: this.#signal };
+    this.sum = await sumFor(this.#options, name, this.#url);
+    const { sum } = this, url = withoutUser(this.#url), signal = this.#signal;
+    const options = { clobber, resume, remoteTime, url, sum, signal };
     this.name = name;
     this.output = openOutput(name, options);
     this.#bytesFound = this.output.size > 0;
@@ -1697,12 +1702,7 @@ class Transfer {
         .some((name) => headerOf(this.#headers, name) !== undefined);
       return { range: this.#range, conditional: condition && Boolean(output?.isThere) };
     }
-    const { ranges, total } = output.record!;
-    if (!ranges) return { missing: { first: output.size } };
-    const gap = new Pieces(total!, 1, ranges).next();
-    if (!gap) return { missing: { first: total! } };
-    const [first, end] = gap.missing;
-    return { missing: { first, last: end - 1 } };
+    return { missing: firstGap(output.record!.ranges ?? [[0, output.size]]) };
   }
 
   async #request({ missing, range }: Question, signal = this.#signal): Promise<HttpResponse> {
@@ -1719,14 +1719,15 @@ class Transfer {
 
   /** Asks once, and takes the answer; `undefined` if there is more to ask for. */
   async #ask(): Promise<HttpResponse | undefined> {
-    const { fail = true } = this.#options;
+    const { fail = true, remoteName, output: name = fileName(this.#url) } = this.#options;
+    if (!remoteName && !this.output) await this.#look(name);
     this.#meter.start(this.output?.size ?? 0, undefined);
     const question = this.#question(), { missing } = question;
     using response = await this.#request(question);
     const { status, head, length } = response;
     const ranged = missing !== undefined || question.range !== undefined;
     if (status >= 400 && (ranged ? status !== 416 : fail)) throw statusError(response);
-    const output = this.output ?? this.#look(this.#nameFrom(head));
+    const output = this.output ?? await this.#look(await this.#nameFrom(head));
     const verdict = judge(question, output.record, head, length);
     switch (verdict.is) {
       case "error":
@@ -1756,7 +1757,8 @@ class Transfer {
     return response;
   }
 
-  #nameFrom(head: Head): string {
+  async #nameFrom(head: Head): Promise<string> {
+    const { remoteName } = await import("./protocol/content_disposition.ts");
     const named = remoteName(valueOf(head, "content-disposition") ?? "") ?? "";
     return safeName(named) || fileName(this.#url);
   }
@@ -1835,7 +1837,10 @@ class Transfer {
     }
     const ask = (missing: { first: number; last: number }, signal: AbortSignal) =>
       this.#askPiece(missing, signal);
-    const options = { output, total: total!, connections, meter: this.#meter, ask, onDialogue };
+    const { Pieces } = await import("./protocol/pieces.ts");
+    const there = output.record!.ranges ?? [[0, output.size] satisfies Span];
+    const pieces = new Pieces(total!, connections, there);
+    const options = { output, pieces, connections, meter: this.#meter, ask, onDialogue };
     await new PieceFetch(options, this.#signal).run(response);
     return true;
   }
@@ -1916,13 +1921,15 @@ export async function download(
   const target = url instanceof HttpUrl ? url : parseUrl(String(url));
   const started = performance.now();
   using deadline = totalDeadline(options);
-  const transfer = new Transfer(target, options, deadline.signal);
+  const { progress = { bytes: 0, resumed: 0 }, maxFilesize, limitRate } = options;
+  const meter = new Meter(progress, maxFilesize, await rateLimit(limitRate));
+  const transfer = new Transfer(target, options, meter, deadline.signal);
   const attempt = () => transfer.attempt(), mayPass = (error: TrioError) => transfer.mayPass(error);
   try {
     const { result: response, attempts } = await retrying(options, deadline, attempt, mayPass);
     const { name: file, output } = transfer;
     const seconds = (performance.now() - started) / 1000;
-    const checksum = checksumOf(options, file, target);
+    const checksum = transfer.sum?.expected;
     return { response, file, bytes: output!.size, checksum, attempts, seconds };
   } catch (error) {
     throw withWhatIsLeft(error, transfer, options.progress);
@@ -2038,7 +2045,6 @@ function checkOptions(given: Options, urls: string[]) {
   if (given.sha256.length > 0 && given.sha256.length !== urls.length) {
     throw usageError(`${given.sha256.length} --sha256 for ${urls.length} URLs`);
   }
-  given.sha256.forEach(parseSha256);
 }
 
 /** The most bytes of a text that an option names. */
@@ -2047,6 +2053,7 @@ const MAX_TEXT = 16 * 1024 * 1024;
 /** Reads the file that an option names; `-` is stdin. */
 async function readText(name: string, path: string): Promise<string> {
   try {
+    const { decodeText } = await import("./protocol/lists.ts");
     return decodeText(await (path === "-" ? readAll(Deno.stdin, MAX_TEXT) : Deno.readFile(path)));
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
@@ -2054,11 +2061,26 @@ async function readText(name: string, path: string): Promise<string> {
   }
 }
 
+/** Header lines; those of `@FILE` are in that file. */
 async function readHeaders(given: string[]): Promise<string[]> {
-  const lines = given.map(async (line) =>
-    line.startsWith("@") ? parseLines(await readText("header", line.slice(1))) : [line]
-  );
+  const lines = given.map(async (line) => {
+    if (!line.startsWith("@")) return [line];
+    const { parseLines } = await import("./protocol/lists.ts");
+    return parseLines(await readText("header", line.slice(1)));
+  });
   return (await Promise.all(lines)).flat();
+}
+
+/** Gives `USER:PASS` by host, from a file in netrc form. */
+async function readNetrc(path: string | undefined): Promise<DownloadOptions["credentials"]> {
+  if (path === undefined) return undefined;
+  const { credentialsFor, parseNetrc } = await import("./protocol/netrc.ts");
+  const entries = parseNetrc(await readText("netrc-file", path));
+  return (host) => {
+    const found = credentialsFor(entries, host);
+    if (found?.login.includes(":")) throw usageError(`the login of ${host} has a colon`);
+    return found && `${found.login}:${found.password ?? ""}`;
+  };
 }
 
 async function withPassword(user: string): Promise<string> {
@@ -2067,10 +2089,6 @@ async function withPassword(user: string): Promise<string> {
   const password = promptSecret(`Password of ${printable(user)}:`, { mask: "" });
   if (password === null) throw usageError("there is no terminal to ask for the password of --user");
   return `${user}:${password}`;
-}
-
-function netrcUser(found: ReturnType<typeof credentialsFor>): string | undefined {
-  return found && `${found.login}:${found.password ?? ""}`;
 }
 
 /** The first of these environment variables that is set and may be read. */
@@ -2090,6 +2108,7 @@ function proxiesFromEnvironment(): { http?: string; https?: string } {
 }
 
 async function readCertificate(path: string): Promise<string> {
+  const { checkCertificates } = await import("./protocol/tls.ts");
   const pem = await readText("cacert", path);
   checkCertificates(pem, path);
   return pem;
@@ -2097,13 +2116,11 @@ async function readCertificate(path: string): Promise<string> {
 
 /** The options of the library for those of a command line. */
 async function readOptions(given: Options, signal: AbortSignal): Promise<DownloadOptions> {
-  const netrc = given["netrc-file"] &&
-    parseNetrc(await readText("netrc-file", given["netrc-file"]));
   return {
     method: given.head ? "HEAD" : "GET",
     headers: await readHeaders(given.header),
     user: given.user === undefined ? undefined : await withPassword(given.user),
-    credentials: netrc ? (host) => netrcUser(credentialsFor(netrc, host)) : undefined,
+    credentials: await readNetrc(given["netrc-file"]),
     userAgent: given["user-agent"],
     proxy: given.proxy ?? proxiesFromEnvironment(),
     noProxy: environment("no_proxy", "NO_PROXY"),
@@ -2123,7 +2140,7 @@ async function readOptions(given: Options, signal: AbortSignal): Promise<Downloa
     clobber: !given["no-clobber"],
     maxFilesize: given["max-filesize"],
     connections: given.connections,
-    limitRate: given["limit-rate"] === undefined ? undefined : new RateLimit(given["limit-rate"]),
+    limitRate: await rateLimit(given["limit-rate"]),
     retry: given.retry,
     fail: !given["no-fail"],
     remoteTime: given["remote-time"],
@@ -2196,6 +2213,7 @@ class Command {
     // -C - is how curl is told to find the offset itself
     this.#urls = given._.filter((url) => url !== "-" || !given.continue);
     if (inputs !== undefined) {
+      const { parseUrlList } = await import("./protocol/lists.ts");
       this.#urls.push(...parseUrlList(await readText("input-file", inputs)));
     } else if (this.#urls.length === 0) {
       this.#urls.push("http://www.sina.com.cn/");
@@ -2213,6 +2231,7 @@ class Command {
 
   /** Reads a list of checksums, from a file or a URL. */
   async #readChecksums(where: string): Promise<(file: string, url: URL) => Checksum> {
+    const { checksumFor, parseChecksums } = await import("./protocol/checksums.ts");
     const list = parseChecksums(
       /^https?:/i.test(where) ? await this.#get(where) : await readText("checksum", where),
     );
@@ -2225,6 +2244,7 @@ class Command {
     const options = { proxy, noProxy, caCerts, signal, onConnect, onDialogue };
     using response = await request(url, options);
     if (response.status >= 400) throw statusError(response);
+    const { decodeText } = await import("./protocol/lists.ts");
     return decodeText(await readAll(response, MAX_TEXT));
   }
 
