@@ -145,9 +145,8 @@ const SIZE: Value<number> = {
   takes: "a number of bytes, perhaps with K, M or G",
   parse(text) {
     const [, digits, unit = ""] = /^(\d{1,12})([KMG]?)$/i.exec(text) ?? [];
-    return digits
-      ? Number(digits) * 1024 ** "KMG".indexOf(unit.toUpperCase() || "-") + 0
-      : undefined;
+    const power = " KMG".indexOf(unit.toUpperCase() || " ");
+    return digits ? Number(digits) * 1024 ** power : undefined;
   },
 };
 
