@@ -108,6 +108,10 @@ export async function writeAll(sink: Sink, bytes: Uint8Array): Promise<void> {
 
 // --- Text --------------------------------------------------------------------
 
+function hex(char: string, digits: number): string {
+  return char.charCodeAt(0).toString(16).padStart(digits, "0");
+}
+
 /** Shows control characters other than newline and tab as `\x1b`, so that no terminal obeys them. */
 export function printable(text: string): string {
   return text.replace(/[^\P{Cc}\n\t]/gu, (char) => `\\x${hex(char, 2)}`);
@@ -116,10 +120,6 @@ export function printable(text: string): string {
 /** A value as one line of JSON without control characters (`JSON.stringify` leaves DEL and C1). */
 export function jsonLine(value: unknown): string {
   return JSON.stringify(value).replace(/\p{Cc}/gu, (char) => `\\u${hex(char, 4)}`);
-}
-
-function hex(char: string, digits: number): string {
-  return char.charCodeAt(0).toString(16).padStart(digits, "0");
 }
 
 // --- Addresses ---------------------------------------------------------------
@@ -146,7 +146,6 @@ export function unbracketed(host: string): string {
 
 /** The longest time of a timer, in milliseconds: a longer one would fire at once. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
-
 /** The longest time that options take, in seconds. */
 export const MAX_TIMER_S = Math.floor(MAX_TIMER_MS / 1000);
 
@@ -174,9 +173,13 @@ export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
   }
 }
 
+/** How long what is ready may still be read when it is time, in milliseconds: the next poll. */
+const LAST_READ_MS = 10;
+
 /**
  * Says when something must be over: aborts its signal when the time that was set has passed, or
  * when another signal aborts. It may be set again and again; a timer that runs is used again.
+ * What came in time is read first, also where the process was stopped (SIGSTOP) for longer.
  *
  * @example
  * ```ts
@@ -196,6 +199,8 @@ export class Deadline implements Disposable {
   #end = Infinity;
   #due = Infinity;
   #timer: AbortSignal | undefined;
+  /** Whether it was time {@linkcode LAST_READ_MS} ago. */
+  #overdue = false;
   #reason: () => unknown = () => undefined;
 
   /** Aborts with `outer`, too. */
@@ -233,10 +238,12 @@ export class Deadline implements Disposable {
     this.#timer?.removeEventListener("abort", this.#check);
     this.#due = this.#end;
     const { left } = this;
-    if (left <= 0) return this.abort(this.#reason());
+    if (left <= 0 && this.#overdue) return this.abort(this.#reason());
+    this.#overdue = left <= 0;
     if (left === Infinity) return;
     // the first setTimeout of a process takes 5 ms to load, this 0.4
-    this.#timer = AbortSignal.timeout(Math.min(Math.ceil(left), MAX_TIMER_MS));
+    const ms = this.#overdue ? LAST_READ_MS : Math.ceil(left);
+    this.#timer = AbortSignal.timeout(Math.min(ms, MAX_TIMER_MS));
     this.#timer.addEventListener("abort", this.#check);
   };
 
@@ -252,7 +259,6 @@ export class Deadline implements Disposable {
 
 /** How long a pipe that is full is left alone, in milliseconds. */
 const FULL_PIPE_MS = 10;
-
 /** How long the last lines wait for a reader that takes nothing, in milliseconds. */
 const LAST_LINES_MS = 1000;
 
@@ -316,7 +322,6 @@ export class OutputStream implements Sink {
 
 /** Standard output. */
 export const stdout: OutputStream = new OutputStream(Deno.stdout);
-
 /** Standard error. */
 export const stderr: OutputStream = new OutputStream(Deno.stderr);
 
@@ -365,13 +370,19 @@ export type Parsed<Table extends OptionTable> =
   & {
     /** The arguments that are no options. */
     _: string[];
+    /** How many of these, the last ones, are behind `--`. */
+    literal: number;
     /** The names of the options that were given. */
     given: Set<string>;
   };
 
 /** A value that is a text of at least one character. */
-export function text(name: string, takes: string): Value<string> {
+export function anyText(name: string, takes: string): Value<string> {
   return { name, takes, parse: (text) => text || undefined };
+}
+
+function within(number: number, min: number, max: number): number | undefined {
+  return number >= min && number <= max ? number : undefined;
 }
 
 /** A value that is a whole number from `min` to `max`. */
@@ -387,10 +398,6 @@ export function decimal(name: string, min: number, max: number): Value<number> {
   return { name, takes, parse: (text) => within(number.test(text) ? +text : NaN, min, max) };
 }
 
-function within(number: number, min: number, max: number): number | undefined {
-  return number >= min && number <= max ? number : undefined;
-}
-
 /** Options of all three scripts. */
 export const COMMON = {
   help: { letter: "h", help: "show this" },
@@ -398,47 +405,16 @@ export const COMMON = {
 } as const satisfies OptionTable;
 
 /**
- * Parses a command line.
- *
- * @throws {TrioError} 2 if an option is unknown, or its value missing, wrong or too much.
- */
-export async function parseOptions<const Table extends OptionTable>(
-  args: readonly string[],
-  table: Table,
-): Promise<Parsed<Table>> {
-  const { parseArgs } = await import("jsr:@std/cli@^1.0.0/parse-args");
-  const names = Object.keys(table), valued = names.filter((name) => table[name]!.value);
-  const parsed = parseArgs(spellOut(args, table), {
-    string: [...valued, "_"],
-    collect: valued,
-    boolean: names.filter((name) => !table[name]!.value),
-  }) as Record<string, unknown> & { _: string[] };
-  const result: Record<string, unknown> = { _: parsed._, given: new Set() };
-  for (const name of names) {
-    const { value, many, default: otherwise } = table[name]!, given = parsed[name];
-    if (given === true || Array.isArray(given) && given.length > 0) {
-      (result.given as Set<string>).add(name);
-    }
-    if (!value) result[name] = given;
-    else {
-      const values = (given as string[]).map((text) => readValue(name, text, value));
-      result[name] = many ? values : values.at(-1) ?? otherwise;
-    }
-  }
-  return result as Parsed<Table>;
-}
-
-/**
- * Spells options out as `--name` or `--name=value`, the other arguments behind `--`: `parseArgs`
- * alone takes a value that begins with `-` for an option, reads `-oFILE` as five flags, and a NAME
- * `true` behind a flag as its value.
+ * Spells options out as `--name` or `--name=value`, behind the other arguments: `parseArgs` alone
+ * takes a value that begins with `-` for an option, reads `-oFILE` as five flags, and a NAME `true`
+ * behind a flag as its value.
  */
 function spellOut(args: readonly string[], table: OptionTable): string[] {
   const options: string[] = [], others: string[] = [], rest = [...args];
   const letters = new Map(Object.entries(table).map(([name, { letter }]) => [letter, name]));
   for (let arg; (arg = rest.shift()) !== undefined;) {
     const [, given, more] = arg.match(/^(--[^=]+|-[^-])(.*)$/su) ?? [];
-    if (arg === "--") others.push(...rest.splice(0));
+    if (arg === "--") return [...others, ...options, "--", ...rest];
     else if (given === undefined) others.push(arg);
     else {
       const name = given.startsWith("--") ? given.slice(2) : letters.get(given[1]) ?? "";
@@ -455,7 +431,7 @@ function spellOut(args: readonly string[], table: OptionTable): string[] {
       }
     }
   }
-  return [...options, "--", ...others];
+  return [...others, ...options];
 }
 
 function readValue<T>(name: string, text: string, value: Value<T>): T {
@@ -463,6 +439,48 @@ function readValue<T>(name: string, text: string, value: Value<T>): T {
   if (read !== undefined) return read;
   const shown = value.secret ? "***" : `"${text}"`;
   throw usageError(`--${name} takes ${value.takes}${text && `, not ${shown}`}`);
+}
+
+/**
+ * Parses a command line.
+ *
+ * @throws {TrioError} 2 if an option is unknown, or its value missing, wrong or too much.
+ */
+export async function parseOptions<const Table extends OptionTable>(
+  args: readonly string[],
+  table: Table,
+): Promise<Parsed<Table>> {
+  const { parseArgs } = await import("jsr:@std/cli@^1.0.0/parse-args");
+  const names = Object.keys(table), valued = names.filter((name) => table[name]!.value);
+  const parsed = parseArgs(spellOut(args, table), {
+    string: [...valued, "_"],
+    "--": true,
+    collect: valued,
+    boolean: names.filter((name) => !table[name]!.value),
+  }) as Record<string, unknown> & { _: string[]; "--": string[] };
+  const literal = parsed["--"];
+  const result: Record<string, unknown> = {
+    _: [...parsed._, ...literal],
+    literal: literal.length,
+    given: new Set(),
+  };
+  for (const name of names) {
+    const { value, many, default: otherwise } = table[name]!, given = parsed[name];
+    if (given === true || Array.isArray(given) && given.length > 0) {
+      (result.given as Set<string>).add(name);
+    }
+    if (!value) result[name] = given;
+    else {
+      const values = (given as string[]).map((text) => readValue(name, text, value));
+      result[name] = many ? values : values.at(-1) ?? otherwise;
+    }
+  }
+  return result as Parsed<Table>;
+}
+
+/** The default of an option as the help shows it; none where that is the help's own matter. */
+export function defaultOf({ default: value }: Readonly<Option<unknown>>): string {
+  return value === undefined || value === Infinity ? "" : ` (${value})`;
 }
 
 /** The help: what it is for, then a line for each option, then what else there is to know. */
@@ -478,11 +496,6 @@ export function helpText(intro: string, table: OptionTable, outro: string): stri
   return [intro, ...lines, outro].join("\n");
 }
 
-/** The default of an option as the help shows it; none where that is the help's own matter. */
-export function defaultOf({ default: value }: Readonly<Option<unknown>>): string {
-  return value === undefined || value === Infinity ? "" : ` (${value})`;
-}
-
 // --- From an error to an exit code -------------------------------------------
 
 /** What a script says when it failed. */
@@ -495,26 +508,6 @@ export interface Script {
   needs: () => string[] | Promise<string[]>;
   /** The arguments, without secrets. */
   args: () => string[];
-}
-
-/** Says on stderr, in one line, what failed and what to do about it; returns the exit code. */
-export async function report(script: Script, error: unknown): Promise<number> {
-  const [code, message] = await explain(script, error);
-  // what a peer sent may be part of it, and long
-  stderr.say(`${script.name}: ${message}`.replaceAll("\n", "\\n").slice(0, 2000));
-  return code;
-}
-
-/** The exit code for an error, and a sentence with its advice. */
-export async function explain(script: Script, error: unknown): Promise<[number, string]> {
-  const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof Deno.errors.NotCapable) {
-    const access = message.match(/^Requires (.*), run again/s)?.[1] ?? message;
-    return [EXIT.permission, `${access} is not granted (run: ${await granting(script)})`];
-  }
-  if (!(error instanceof TrioError)) return [EXIT.unexpected, message];
-  const advice = script.advice[error.topic ?? error.code];
-  return [error.code, advice ? `${message} (${advice})` : message];
 }
 
 /** The command that grants what the script needs, to be pasted in any folder. */
@@ -535,6 +528,26 @@ async function granting(script: Script): Promise<string> {
 const STOP_SIGNALS = Deno.build.os === "windows"
   ? { SIGINT: EXIT.interrupted, SIGBREAK: EXIT.interrupted } as const
   : { SIGINT: EXIT.interrupted, SIGHUP: 129, SIGTERM: 143 } as const;
+
+/** The exit code for an error, and a sentence with its advice. */
+export async function explain(script: Script, error: unknown): Promise<[number, string]> {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof Deno.errors.NotCapable) {
+    const access = message.match(/^Requires (.*), run again/s)?.[1] ?? message;
+    return [EXIT.permission, `${access} is not granted (run: ${await granting(script)})`];
+  }
+  if (!(error instanceof TrioError)) return [EXIT.unexpected, message];
+  const advice = script.advice[error.topic ?? error.code];
+  return [error.code, advice ? `${message} (${advice})` : message];
+}
+
+/** Says on stderr, in one line, what failed and what to do about it; returns the exit code. */
+export async function report(script: Script, error: unknown): Promise<number> {
+  const [code, message] = await explain(script, error);
+  // what a peer sent may be part of it, and long
+  stderr.say(`${script.name}: ${message}`.replaceAll("\n", "\\n").slice(0, 2000));
+  return code;
+}
 
 /** Calls `stop` with its exit code for each signal that asks the process to end. */
 export function onStopSignal(stop: (code: number) => void): void {

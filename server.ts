@@ -20,6 +20,7 @@
  */
 import {
   type Address,
+  anyText,
   COMMON,
   decimal,
   EXIT,
@@ -39,7 +40,6 @@ import {
   stderr,
   stdout,
   systemReason,
-  text,
   TrioError,
   unbracketed,
   usageError,
@@ -48,7 +48,6 @@ import {
 } from "./mod.ts";
 import { Conversation, MAX_MESSAGE, READ_BYTES, WELCOME } from "./protocol/greeting.ts";
 import { ProxyHeaderReader } from "./protocol/proxy_header.ts";
-
 export { Conversation, EXIT, TrioError };
 
 // --- Options and results -------------------------------------------------------
@@ -158,6 +157,7 @@ const DEFAULTS: Settings = {
 // --- Where it listens ----------------------------------------------------------
 
 type Listener = Deno.TcpListener | Deno.TlsListener;
+
 type Conn = Deno.TcpConn | Deno.TlsConn;
 
 /** The addresses of `localhost`, which no name server is asked for (RFC 6761 section 6.3). */
@@ -316,7 +316,6 @@ class Peer {
 
 /** How many operations the runtime does in a turn of its event loop, for all connections. */
 const RUNTIME_BUDGET = 128;
-
 /** How many of the reads that wait for their turn go on at a time: each takes a write, too. */
 const TURN_READS = RUNTIME_BUDGET / 4;
 
@@ -396,16 +395,12 @@ class Turns {
 
 /** Milliseconds to wait when nothing can be accepted: enough for some connections to end. */
 const RETRY_MS = 100;
-
 /** Milliseconds between two warnings of a kind that concerns no single peer. */
 const WARN_MS = 60_000;
-
 /** Seconds that a PROXY header and the handshake of TLS may take. */
 const ADMISSION_S = 10;
-
 /** Milliseconds between two sweeps, at most. */
 const SWEEP_MS = 1000;
-
 /** Milliseconds without a word after which nothing of a peer is on its way, when it is let go. */
 const QUIET_MS = 20;
 
@@ -914,15 +909,15 @@ const SECONDS = decimal("S", 0, MAX_TIMER_S);
 
 // deno-fmt-ignore
 const OPTIONS = {
-  hostname: { group: "Where:", value: text("HOST", "a name or address"), default: DEFAULTS.hostname,
+  hostname: { group: "Where:", value: anyText("HOST", "a name or address"), default: DEFAULTS.hostname,
     help: "listen on this name or address" },
   port: { letter: "p", value: whole("PORT", 0, 65535), default: DEFAULTS.port,
     help: "listen on this port; 0 takes a free one" },
   "reuse-port": { help: "share the port with other processes (Linux)" },
   backlog: { value: whole("N", 1, 65535), default: DEFAULTS.backlog,
     help: "connections in the kernel's queue" },
-  cert: { value: text("FILE", "a PEM file"), help: "speak TLS with this certificate" },
-  key: { value: text("FILE", "a PEM file"), help: "the key of the certificate" },
+  cert: { value: anyText("FILE", "a PEM file"), help: "speak TLS with this certificate" },
+  key: { value: anyText("FILE", "a PEM file"), help: "the key of the certificate" },
   "proxy-protocol": { help: "expect a PROXY header, log the client in it" },
   delay: { group: "Greetings:", value: whole("MS", 0, MAX_TIMER_MS), default: DEFAULTS.delay,
     help: "wait before replies" },

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { EXIT, printable, TrioError, usageError } from "../mod.ts";
+import { EXIT, printable, readUntilEof, type Source, TrioError, usageError } from "../mod.ts";
 
 /** What the bytes of a file have to give. */
 export interface Checksum {
@@ -25,9 +25,8 @@ const ALGORITHMS: Record<number, Checksum["algorithm"] | undefined> = {
   128: "SHA-512",
 };
 
-/** `HEX  name`, `HEX *name`, `HEX name`, `HEX`; a backslash before it says that the name has some. */
+/** `HEX  name`, `HEX *name`, `HEX name`, `HEX`; a backslash first: the name has escapes. */
 const LINE = /^(?<escaped>\\?)(?<hex>[\da-f]+)(?:(?: [ *](?! )|[ \t]+)(?<name>.+))?$/i;
-
 /** `SHA256 (name) = HEX` of BSD and `--tag`, `SHA2-256(name)= HEX` of openssl. */
 const TAGGED = /^(?<escaped>\\?)SHA(?:2-)?(?:256|512) ?\((?<name>.+)\) ?= ?(?<hex>[\da-f]+)$/i;
 
@@ -153,4 +152,43 @@ export function parseSha256(text: string): Checksum {
   if (/^[\da-f]{64}$/.test(hex)) return { algorithm: "SHA-256", hex };
   const what = `${hex.length} ${/^[\da-f]*$/.test(hex) ? "digits" : "letters"}`;
   throw usageError(`a SHA-256 has 64 hex digits, not ${what}`);
+}
+
+/** Adds up the checksum of the bytes in their order, if one is expected. */
+export class RunningSum {
+  #hash: import("node:crypto").Hash | undefined;
+
+  /** Expects nothing, or this. */
+  constructor(readonly expected: Checksum | undefined) {}
+
+  /** Starts anew, with the first `size` bytes of a source. */
+  async start(source?: Source, size: number = 0): Promise<void> {
+    if (!this.expected) return;
+    const { createHash } = await import("node:crypto");
+    this.#hash = createHash(this.expected.algorithm.replace("-", "").toLowerCase());
+    if (!source || size === 0) return;
+    let left = size;
+    for await (const bytes of readUntilEof(source)) {
+      this.#hash.update(bytes.subarray(0, left));
+      left -= Math.min(left, bytes.length);
+      if (left === 0) break;
+    }
+  }
+
+  /** Adds the next bytes. */
+  add(bytes: Uint8Array): void {
+    this.#hash?.update(bytes);
+  }
+
+  /**
+   * Checks the sum of all.
+   *
+   * @throws {TrioError} with code 90 if it is not the one expected.
+   */
+  check(): void {
+    if (!this.expected) return;
+    const { algorithm, hex } = this.expected, found = this.#hash!.digest("hex");
+    if (found === hex) return;
+    throw new TrioError(EXIT.checksum, `the ${algorithm} is ${found}, not ${hex}`);
+  }
 }

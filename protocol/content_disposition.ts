@@ -8,8 +8,7 @@
  * A parameter: `name="quoted"` or `name=token`, up to a semicolon outside of the quotes. Spaces
  * belong to a token, and a quote that is not closed goes on to the end, as in browsers.
  */
-const PARAMETER =
-  /(?:^|;)(?<name>[^=;]*)=[ \t]*(?:"(?<quoted>(?:[^"\\]|\\.)*)"?|(?<token>[^;]*))/gs;
+const PARAMETER = /(?:^|;)(?<name>[^=;]*)=[ \t]*(?:"(?<quoted>(?:[^"\\]|\\.)*)"?|(?<token>[^;]*))/g;
 
 /** The parameters by their name in lower case; the first of a name counts. */
 function parametersOf(field: string): Map<string, string> {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { trimmed } from "./head.ts";
 import { parseHttpDate } from "./http_date.ts";
 
 /** The most bytes of a field that sets a cookie, more than any of a cookie within the limits. */
@@ -15,7 +16,6 @@ const MAX_PATH = 1024;
 const MAX_OF_HOST = 50, MAX_COOKIES = 1000;
 /** The most bytes of the field Cookie: servers refuse larger heads. */
 const MAX_HEADER = 8190;
-
 /** Gives years of two digits the century of RFC 6265 section 5.1.1: 1970 to 2069. */
 const CENTURY = new Date("2019-12-31T23:59:59Z");
 
@@ -28,11 +28,6 @@ interface Cookie {
   secure: boolean;
   /** When it ends, in milliseconds. */
   expires: number;
-}
-
-/** Without spaces and tabs at both ends; `trim` would take bytes of UTF-8 too. */
-function trimmed(text: string): string {
-  return text.replace(/^[ \t]+|[ \t]+$/g, "");
 }
 
 /** Whether a character may be neither in a head nor in a cookie. */
@@ -127,7 +122,7 @@ export class CookieJar {
     }
   }
 
-  /** Whether it would take the place of a secure one, and comes from where anybody could write it. */
+  /** Whether it would take the place of a secure one, and came where anybody can forge it. */
   #isShielded({ name, host, path }: Cookie, url: URL): boolean {
     return url.protocol !== "https:" &&
       this.#cookies.some((other) =>

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { EXIT, printable, TrioError } from "../mod.ts";
+import { EXIT, TrioError } from "../mod.ts";
+import { quoteDifference } from "./escapes.ts";
 
 // --- The words -----------------------------------------------------------------
 
@@ -12,6 +13,7 @@ const encoder = new TextEncoder();
 
 /** What the server says first. */
 export const WELCOME: Uint8Array<ArrayBuffer> = encoder.encode("Welcome!");
+
 const HELLO = encoder.encode("Hello, ");
 const EXIT_WORD = encoder.encode("exit");
 const NOTHING = new Uint8Array();
@@ -38,6 +40,23 @@ function newBuffer(size: number): Uint8Array<ArrayBuffer> {
   const buffer = new Uint8Array(HELLO.length + size + 1);
   buffer.set(HELLO);
   return buffer;
+}
+
+/** Where `byte` is, or `to`. A loop: messages are short, and `indexOf` would look behind them. */
+function find(byte: number, buffer: Uint8Array, from: number, to: number): number {
+  while (from < to && buffer[from] !== byte) from++;
+  return from;
+}
+
+/** How many times `byte` is there. */
+function count(byte: number, buffer: Uint8Array, from: number, to: number): number {
+  let count = 0;
+  while ((from = find(byte, buffer, from, to) + 1) <= to) count++;
+  return count;
+}
+
+function isExit(buffer: Uint8Array, from: number, to: number): boolean {
+  return to - from === EXIT_WORD.length && EXIT_WORD.every((byte, i) => byte === buffer[from + i]);
 }
 
 /**
@@ -163,28 +182,22 @@ export class Conversation {
   }
 }
 
-/** Where `byte` is, or `to`. A loop: messages are short, and `indexOf` would look behind them. */
-function find(byte: number, buffer: Uint8Array, from: number, to: number): number {
-  while (from < to && buffer[from] !== byte) from++;
-  return from;
-}
+// --- The client's side -------------------------------------------------------
 
-/** How many times `byte` is there. */
-function count(byte: number, buffer: Uint8Array, from: number, to: number): number {
-  let count = 0;
-  while ((from = find(byte, buffer, from, to) + 1) <= to) count++;
-  return count;
-}
-
-function isExit(buffer: Uint8Array, from: number, to: number): boolean {
-  return to - from === EXIT_WORD.length && EXIT_WORD.every((byte, i) => byte === buffer[from + i]);
-}
-
-// --- The client's side ---------------------------------------------------------
+/** What is due from a server; `end` is nothing but the end of the connection. */
+type Due = "welcome" | "begin" | "expect" | "end";
 
 /**
- * Compares what a server says, in whatever pieces it comes, with what it has
- * to say. Of what came it keeps the last piece at most.
+ * Compares what a server says, in whatever pieces it comes, with what it has to say:
+ *
+ * ```text
+ * welcome ──▶ begin ──▶ expect ──┐      Welcome!, then "Hello, " before the name is known,
+ *               ▲────────────────┤      then all of "Hello, NAME!" once it is,
+ *                                └──▶ end      and at last nothing
+ * ```
+ *
+ * A read may bring more than is due: the rest waits for the next state. Of what came it keeps the
+ * last piece at most.
  *
  * @example
  * ```ts
@@ -200,27 +213,29 @@ function isExit(buffer: Uint8Array, from: number, to: number): boolean {
  * ```
  */
 export class Replies {
-  #due: Uint8Array = WELCOME;
-  #got = 0; // bytes of what is due
-  #rest: Uint8Array = NOTHING; // what came after that
-  #over = false;
+  #due: Due = "welcome";
+  #bytes: Uint8Array;
+  #got = 0; // of these bytes
+  #rest: Uint8Array = NOTHING; // what came after them
 
-  /** The welcome is due first; errors name `where` the server is. */
-  constructor(readonly where: string) {}
+  /** `welcome` is due first; errors name `where` the server is. */
+  constructor(readonly where: string, welcome: Uint8Array = WELCOME) {
+    this.#bytes = welcome;
+  }
 
   /** Whether all that is due has come. */
   get complete(): boolean {
-    return this.#got === this.#due.length;
+    return this.#got === this.#bytes.length;
   }
 
   /** Whether not even the beginning of the welcome has come. */
   get silent(): boolean {
-    return this.#due === WELCOME && this.#got === 0;
+    return this.#due === "welcome" && this.#got === 0;
   }
 
-  /** Whether nothing is due any more. */
+  /** Whether only the end is due. */
   get over(): boolean {
-    return this.#over;
+    return this.#due === "end";
   }
 
   /**
@@ -235,64 +250,55 @@ export class Replies {
 
   /** Turns to the next reply: `Hello, ` is due, whatever the name will be. */
   begin(): void {
-    this.#due = HELLO;
+    this.#due = "begin";
+    this.#bytes = HELLO;
     this.#got = 0;
     this.#compare();
   }
 
   /** Makes all of the reply due, now that the name is known. */
   expect(reply: string): void {
-    this.#due = encoder.encode(reply);
+    this.#due = "expect";
+    this.#bytes = encoder.encode(reply);
     this.#compare();
   }
 
   /** Makes nothing due any more. */
   end(): void {
-    this.#over = true;
+    this.#due = "end";
     this.#compare();
   }
 
   #compare(): void {
-    const part = this.#rest.subarray(0, this.#due.length - this.#got);
-    const wrong = this.#over
-      ? this.#got + this.#rest.length > 0
-      : part.some((byte, i) => byte !== this.#due[this.#got + i]);
-    if (wrong) throw this.#unexpected();
-    this.#got += part.length;
-    this.#rest = this.#rest.subarray(part.length);
+    const due = this.#bytes, rest = this.#rest;
+    if (this.over && this.#got + rest.length > 0) throw this.#unexpected();
+    const n = Math.min(rest.length, due.length - this.#got);
+    for (let i = 0; i < n; i++) {
+      if (rest[i] !== due[this.#got + i]) throw this.#unexpected();
+    }
+    this.#got += n;
+    this.#rest = n === rest.length ? NOTHING : rest.subarray(n);
   }
 
+  /** Says what came instead of what was due, and what that looks like. */
   #unexpected(): TrioError {
     const came = new Uint8Array(this.#got + this.#rest.length);
-    came.set(this.#due.subarray(0, this.#got));
+    came.set(this.#bytes.subarray(0, this.#got));
     came.set(this.#rest, this.#got);
-    const what = difference(came, this.#over ? NOTHING : this.#due);
-    return new TrioError(EXIT.unexpected, `unexpected reply from ${this.where}: ${what}`);
+    const [is, should] = quoteDifference(came, this.over ? NOTHING : this.#bytes);
+    const message = `unexpected reply from ${this.where}: ${is} instead of ${
+      this.over ? "the end" : should
+    }`;
+    return new TrioError(EXIT.unexpected, message, { topic: this.#cause(came) });
   }
-}
 
-/** Says what came instead of what was due, and what may help. */
-function difference(came: Uint8Array, due: Uint8Array): string {
-  const decoder = new TextDecoder();
-  const is = decoder.decode(came), should = decoder.decode(due);
-  let at = 0;
-  while (at < is.length && is[at] === should[at]) at++;
-  const from = at > 30 ? at - 15 : 0; // shows where a long reply goes wrong
-  const wanted = should ? quote(should, from) : "the end";
-  const hint = due === WELCOME
-    ? " (is this a greeting server?)"
-    : is[at] === "!" && at > HELLO.length
-    ? " (only a part of the name was answered: try --lines on both sides)"
-    : is[at] === "\n" && should[at] === "!"
-    ? " (the server does not know lines: try without --lines)"
-    : "";
-  return `${quote(is, from)} instead of ${wanted}${hint}`;
-}
-
-/** Quotes `text` from `from` on, printable and at most a part of a line. */
-export function quote(text: string, from = 0): string {
-  const most = 40;
-  const shown = printable(text.slice(from, from + most + 1)).replaceAll("\n", "\\n");
-  const end = shown.length > most ? "…" : "";
-  return `"${from ? "…" : ""}${shown.slice(0, most)}${end}"`;
+  /** What is probably wrong, as the topic of an advice. */
+  #cause(came: Uint8Array): string | undefined {
+    if (this.#due === "welcome" && this.#bytes === WELCOME) return "no greeting";
+    if (this.#due !== "expect") return undefined;
+    let at = 0;
+    while (came[at] === this.#bytes[at]) at++;
+    if (came[at] === BANG && at > HELLO.length) return "name in pieces";
+    return came[at] === LF && this.#bytes[at] === BANG ? "no lines" : undefined;
+  }
 }

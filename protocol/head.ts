@@ -44,7 +44,7 @@ export interface Head {
 }
 
 /** Without spaces and tabs at both ends; `trim` would take bytes of UTF-8 too. */
-function trimmed(text: string): string {
+export function trimmed(text: string): string {
   let start = 0, end = text.length;
   while (start < end && " \t".includes(text[start]!)) start++;
   while (end > start && " \t".includes(text[end - 1]!)) end--;

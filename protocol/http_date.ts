@@ -62,7 +62,7 @@ export function parseHttpDate(text: string, now: Date): Date | undefined {
   const dateIn = (year: number) => {
     const date = new Date(0); // Date.UTC takes the years 0 to 99 for 1900 to 1999
     date.setUTCFullYear(year, month, day);
-    const exists = date.getUTCMonth() === month && date.getUTCDate() === day;
+    const exists = date.getUTCDate() === day;
     date.setUTCHours(hour, minute, second);
     return exists ? date : undefined;
   };

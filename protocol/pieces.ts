@@ -3,9 +3,7 @@
  *
  * @module
  */
-
-/** The bytes of a file from `start` to `end`, without the one at `end`. */
-export type Range = [start: number, end: number];
+import type { Span } from "./resume.ts";
 
 /**
  * The least bytes that are worth a connection of their own: half a second at 2 MB/s, several
@@ -13,10 +11,10 @@ export type Range = [start: number, end: number];
  */
 export const MIN_PIECE_BYTES = 1024 * 1024;
 
-/** Sorts ranges and joins those that touch or overlap; empty ones vanish. */
-function merged(ranges: readonly Range[]): Range[] {
-  const result: Range[] = [];
-  for (const [start, end] of ranges.toSorted(([a], [b]) => a - b)) {
+/** Sorts spans and joins those that touch or overlap; empty ones vanish. */
+function merged(spans: readonly Span[]): Span[] {
+  const result: Span[] = [];
+  for (const [start, end] of spans.toSorted(([a], [b]) => a - b)) {
     const last = result.at(-1);
     if (last && start <= last[1]) last[1] = Math.max(last[1], end);
     else if (start < end) result.push([start, end]);
@@ -24,23 +22,23 @@ function merged(ranges: readonly Range[]): Range[] {
   return result;
 }
 
-/** What merged ranges leave of the bytes up to `total`. */
-function gapsBetween(ranges: readonly Range[], total: number): Range[] {
-  const starts = [0, ...ranges.map(([, end]) => end)];
-  const ends = [...ranges.map(([start]) => start), total];
-  return merged(starts.map((start, at): Range => [start, ends[at]!]));
+/** What merged spans leave of the bytes up to `total`. */
+function gapsBetween(spans: readonly Span[], total: number): Span[] {
+  const starts = [0, ...spans.map(([, end]) => end)];
+  const ends = [...spans.map(([start]) => start), total];
+  return merged(starts.map((start, at): Span => [start, ends[at]!]));
 }
 
-function sizeOf(ranges: readonly Range[]): number {
-  return ranges.reduce((sum, [start, end]) => sum + end - start, 0);
+function sizeOf(spans: readonly Span[]): number {
+  return spans.reduce((sum, [start, end]) => sum + end - start, 0);
 }
 
-/** Cuts ranges into parts of about `size` bytes, none smaller unless its range is. */
-function cut(ranges: readonly Range[], size: number): Range[] {
-  return ranges.flatMap(([start, end]) => {
+/** Cuts spans into parts of about `size` bytes, none smaller unless its span is. */
+function cut(spans: readonly Span[], size: number): Span[] {
+  return spans.flatMap(([start, end]) => {
     const parts = Math.max(1, Math.floor((end - start) / size));
     const border = (at: number) => start + Math.floor((end - start) * at / parts);
-    return Array.from({ length: parts }, (_, at): Range => [border(at), border(at + 1)]);
+    return Array.from({ length: parts }, (_, at): Span => [border(at), border(at + 1)]);
   });
 }
 
@@ -65,12 +63,12 @@ export class Piece {
   }
 
   /** The bytes that are in the file. */
-  get written(): Range {
+  get written(): Span {
     return [this.start, this.#written];
   }
 
   /** The bytes that are not yet in the file. */
-  get missing(): Range {
+  get missing(): Span {
     return [this.#written, this.#end];
   }
 
@@ -93,9 +91,9 @@ export class Piece {
   }
 
   /** Gives the second half of what is left away, unless one half is less than `least` bytes. */
-  halve(least: number): Range | undefined {
+  halve(least: number): Span | undefined {
     if (this.left < 2 * least) return undefined;
-    const half: Range = [this.#end - Math.floor(this.left / 2), this.#end];
+    const half: Span = [this.#end - Math.floor(this.left / 2), this.#end];
     this.#end = half[0];
     return half;
   }
@@ -126,9 +124,9 @@ export class Piece {
  */
 export class Pieces {
   /** What is in the file of pieces that were released, and before. */
-  #there: Range[];
+  #there: Span[];
   /** What nobody has, cut in pieces. */
-  #free: Range[];
+  #free: Span[];
   #given = new Set<Piece>();
 
   /**
@@ -140,7 +138,7 @@ export class Pieces {
   constructor(
     readonly total: number,
     connections: number,
-    there: readonly Range[] = [],
+    there: readonly Span[] = [],
     readonly least: number = MIN_PIECE_BYTES,
   ) {
     for (const [start, end] of there) {
@@ -156,7 +154,7 @@ export class Pieces {
   }
 
   /** The bytes that are in the file: sorted, and none of them touch. */
-  get ranges(): Range[] {
+  get ranges(): Span[] {
     return merged([...this.#there, ...[...this.#given].map((piece) => piece.written)]);
   }
 
@@ -172,14 +170,14 @@ export class Pieces {
 
   /** A piece for a connection that has none; undefined if nothing is worth one any more. */
   next(): Piece | undefined {
-    const range = this.#free.shift() ?? this.#half();
-    if (!range) return undefined;
-    const piece = new Piece(...range);
+    const span = this.#free.shift() ?? this.#half();
+    if (!span) return undefined;
+    const piece = new Piece(...span);
     this.#given.add(piece);
     return piece;
   }
 
-  #half(): Range | undefined {
+  #half(): Span | undefined {
     let largest: Piece | undefined;
     for (const piece of this.#given) {
       if (piece.left > (largest?.left ?? 0)) largest = piece;

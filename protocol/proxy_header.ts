@@ -30,6 +30,16 @@ const PREFIX_1 = new TextEncoder().encode("PROXY ");
 /** The most bytes of the line, CRLF included (section 2.1). */
 const MAX_LINE = 107;
 
+/** `2001:db8::1 → true`, `::ffff:192.0.2.1 → true`, `::1%lo → false` */
+function isIpv6(text: string): boolean {
+  return /^[\da-fA-F:.]+$/.test(text) && URL.canParse(`http://[${text}]/`);
+}
+
+/** `5000 → true`, `05000 → false`, `65536 → false` */
+function isPort(text: string): boolean {
+  return /^(0|[1-9]\d{0,4})$/.test(text) && Number(text) <= 65535;
+}
+
 /**
  * The header in `bytes`, if it is complete.
  *
@@ -57,16 +67,6 @@ function isIpv4(text: string): boolean {
   return bytes.length === 4 && bytes.every((it) => /^(0|[1-9]\d{0,2})$/.test(it) && +it <= 255);
 }
 
-/** `2001:db8::1 → true`, `::ffff:192.0.2.1 → true`, `::1%lo → false` */
-function isIpv6(text: string): boolean {
-  return /^[\da-fA-F:.]+$/.test(text) && URL.canParse(`http://[${text}]/`);
-}
-
-/** `5000 → true`, `05000 → false`, `65536 → false` */
-function isPort(text: string): boolean {
-  return /^(0|[1-9]\d{0,4})$/.test(text) && Number(text) <= 65535;
-}
-
 // --- Version 2, binary ---------------------------------------------------------
 
 // deno-fmt-ignore
@@ -74,9 +74,24 @@ const PREFIX_2 = Uint8Array.of(0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0
 
 /** The prefix, version and command, family and protocol, and the length of what follows. */
 const FIXED_BYTES = 16;
-
 /** Version 2 in the high half of the byte, the command in the low one. */
 const LOCAL = 0x20, PROXY = 0x21;
+
+function ipv4Text(bytes: Uint8Array): string {
+  return bytes.join(".");
+}
+
+const MAPPED = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff);
+
+/** As people write it (RFC 5952): `::1`, `2001:db8::1`; `192.0.2.1` for `::ffff:192.0.2.1`. */
+function ipv6Text(bytes: Uint8Array): string {
+  if (startsWith(bytes, MAPPED)) return ipv4Text(bytes.subarray(MAPPED.length));
+  const groups = Array.from(
+    { length: 8 },
+    (_, i) => (bytes[2 * i]! << 8 | bytes[2 * i + 1]!).toString(16),
+  );
+  return new URL(`http://[${groups.join(":")}]/`).hostname.slice(1, -1);
+}
 
 /** How two addresses and two ports are sent; of other families the balancer's own address counts. */
 const FAMILIES = {
@@ -98,22 +113,6 @@ function parseBinary(bytes: Uint8Array<ArrayBuffer>): ProxyHeader | undefined {
   if (command === LOCAL || !family) return { client: undefined, rest };
   const hostname = family.hostname(bytes.subarray(FIXED_BYTES, FIXED_BYTES + family.size));
   return { client: { hostname, port: view.getUint16(FIXED_BYTES + 2 * family.size) }, rest };
-}
-
-function ipv4Text(bytes: Uint8Array): string {
-  return bytes.join(".");
-}
-
-const MAPPED = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff);
-
-/** As people write it (RFC 5952): `::1`, `2001:db8::1`; `192.0.2.1` for `::ffff:192.0.2.1`. */
-function ipv6Text(bytes: Uint8Array): string {
-  if (startsWith(bytes, MAPPED)) return ipv4Text(bytes.subarray(MAPPED.length));
-  const groups = Array.from(
-    { length: 8 },
-    (_, i) => (bytes[2 * i]! << 8 | bytes[2 * i + 1]!).toString(16),
-  );
-  return new URL(`http://[${groups.join(":")}]/`).hostname.slice(1, -1);
 }
 
 // --- Either of them ------------------------------------------------------------

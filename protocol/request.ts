@@ -28,6 +28,56 @@ export class HttpUrl extends URL {
   }
 }
 
+/** What could end a line of the request must not enter it (CWE-93). */
+function refuseControls(what: string, text: string) {
+  if (/[\r\n\0]/.test(text)) throw usageError(`CR, LF or NUL in ${what}`);
+}
+
+/** `a.example` → `http://a.example`; what has a scheme stays. */
+export function withScheme(text: string): string {
+  return /^[a-z][a-z\d+.-]*:[/\\]/i.test(text) ? text : `http://${text}`;
+}
+
+/** A text in which the userinfo of URLs, however they are written, is `***`. */
+export function withoutSecrets(text: string): string {
+  return text.replace(/((?:\bhttps?:|\bsocks5h?:)[/\\]*|[/\\]{2})[^\n/\\?#]*@/gi, "$1***@");
+}
+
+/** What a peer sent, for people: UTF-8 where it is, printable, no userinfo. */
+export function shown(text: string): string {
+  const bytes = Uint8Array.from(text, (char) => char.charCodeAt(0));
+  let decoded = text;
+  try {
+    decoded = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    // not UTF-8: one char a byte it stays
+  }
+  return printable(withoutSecrets(decoded));
+}
+
+function whyMalformed(full: string): string {
+  const [, authority = ""] = /^[^:]*:[/\\]*(?:[^/\\?#]*@)?([^/\\?#]*)/.exec(full) ?? [];
+  const port = /:([^:\]]*)$/.exec(authority)?.[1];
+  if (authority === "" || authority === `:${port}`) return ": there is no host";
+  if (port && /^\d+$/.test(port)) return Number(port) > 65535 ? `: no port is ${port}` : "";
+  return port ? `: the port "${port}" is no number` : ": the host is neither name nor address";
+}
+
+function parseWithScheme(text: string, schemes: string[]): HttpUrl {
+  refuseControls("the URL", text);
+  if (text.trim() === "") throw new TrioError(EXIT.url, "the URL is empty");
+  const full = withScheme(text);
+  const shown = `"${full.replace(/[/\\].*@/s, "//***@")}"`;
+  if (!URL.canParse(full)) {
+    throw new TrioError(EXIT.url, `malformed URL ${shown}${whyMalformed(full)}`);
+  }
+  const url = new HttpUrl(full);
+  if (schemes.includes(url.protocol)) return url;
+  const names = schemes.map((scheme) => scheme.slice(0, -1));
+  const known = `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+  throw new TrioError(EXIT.unexpected, `unsupported scheme in ${shown} (only ${known})`);
+}
+
 /**
  * Parses what a user gave as URL; without scheme it is http.
  *
@@ -46,39 +96,6 @@ export function parseUrl(text: string): HttpUrl {
 /** Parses the URL of a proxy; without scheme it is http. Errors as {@linkcode parseUrl}. */
 export function parseProxy(text: string): HttpUrl {
   return parseWithScheme(text, ["http:", "socks5:", "socks5h:"]);
-}
-
-function parseWithScheme(text: string, schemes: string[]): HttpUrl {
-  refuseControls("the URL", text);
-  if (text.trim() === "") throw new TrioError(EXIT.url, "the URL is empty");
-  const full = withScheme(text);
-  const shown = `"${full.replace(/[/\\].*@/s, "//***@")}"`;
-  if (!URL.canParse(full)) {
-    throw new TrioError(EXIT.url, `malformed URL ${shown}${whyMalformed(full)}`);
-  }
-  const url = new HttpUrl(full);
-  if (schemes.includes(url.protocol)) return url;
-  const names = schemes.map((scheme) => scheme.slice(0, -1));
-  const known = `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
-  throw new TrioError(EXIT.unexpected, `unsupported scheme in ${shown} (only ${known})`);
-}
-
-function whyMalformed(full: string): string {
-  const [, authority = ""] = /^[^:]*:[/\\]*(?:[^/\\?#]*@)?([^/\\?#]*)/.exec(full) ?? [];
-  const port = /:([^:\]]*)$/.exec(authority)?.[1];
-  if (authority === "" || authority === `:${port}`) return ": there is no host";
-  if (port && /^\d+$/.test(port)) return Number(port) > 65535 ? `: no port is ${port}` : "";
-  return port ? `: the port "${port}" is no number` : ": the host is neither name nor address";
-}
-
-/** `a.example` → `http://a.example`; what has a scheme stays. */
-export function withScheme(text: string): string {
-  return /^[a-z][a-z\d+.-]*:[/\\]/i.test(text) ? text : `http://${text}`;
-}
-
-/** What could end a line of the request must not enter it (CWE-93). */
-function refuseControls(what: string, text: string) {
-  if (/[\r\n\0]/.test(text)) throw usageError(`CR, LF or NUL in ${what}`);
 }
 
 /** The port of a URL, also where it is its scheme's own. */
@@ -104,23 +121,6 @@ export function withoutUser(url: URL): string {
   const copy = new URL(url);
   copy.username = copy.password = "";
   return copy.href;
-}
-
-/** A text in which the userinfo of URLs, however they are written, is `***`. */
-export function withoutSecrets(text: string): string {
-  return text.replace(/((?:\bhttps?:|\bsocks5h?:)[/\\]*|[/\\]{2})[^\n/\\?#]*@/gi, "$1***@");
-}
-
-/** What a peer sent, for people: UTF-8 where it is, printable, no userinfo. */
-export function shown(text: string): string {
-  const bytes = Uint8Array.from(text, (char) => char.charCodeAt(0));
-  let decoded = text;
-  try {
-    decoded = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    // not UTF-8: one char a byte it stays
-  }
-  return printable(withoutSecrets(decoded));
 }
 
 // --- Requests ----------------------------------------------------------------
@@ -150,6 +150,49 @@ export interface RequestHead {
 
 /** The codings that are asked for with `compressed`. */
 export const CONTENT_CODINGS = ["gzip", "x-gzip", "deflate", "br", "zstd"];
+
+function basic(user: string): string {
+  return `Basic ${btoa(byteString(new TextEncoder().encode(user)))}`;
+}
+
+function proxyAuthorization(proxy: URL): string | undefined {
+  const user = userinfo(proxy);
+  return user === undefined ? undefined : basic(user);
+}
+
+/**
+ * Parses a header line that a user gave; without value nothing is sent.
+ *
+ *     "A: b" → A, "b"      "A:" → A, undefined      "A;" → A, ""
+ */
+function parseHeaderLine(line: string): { name: string; value: string | undefined } {
+  refuseControls("a header", line);
+  const [, name, mark, value = ""] = /^([\w!#$%&'*+.^`|~-]+)([:;])\s*(.*?)\s*$/.exec(line) ?? [];
+  if (name === undefined || (mark === ";" && value)) {
+    throw usageError('a header is "Name: value", "Name:" or "Name;"');
+  }
+  return { name, value: mark === ":" && value === "" ? undefined : value };
+}
+
+/** Our own fields, but those that a user's lines replace, and the user's. */
+function withHeaders(
+  first: string,
+  own: [name: string, value: string | undefined][],
+  headers: readonly string[],
+): string[] {
+  const added = headers.map(parseHeaderLine);
+  const replaced = new Set(added.map(({ name }) => name.toLowerCase()));
+  const lines = [
+    first,
+    ...own.filter(([name, value]) => value !== undefined && !replaced.has(name.toLowerCase()))
+      .map(([name, value]) => `${name}: ${value}`),
+    ...added.flatMap(({ name, value }) =>
+      value === undefined ? [] : [`${name}: ${value}`.trimEnd()]
+    ),
+  ];
+  for (const line of lines) refuseControls("a header", line);
+  return lines;
+}
 
 /**
  * The lines of a request (RFC 9112 section 3, RFC 9110 section 7.2); a `proxy` is asked in the
@@ -188,52 +231,28 @@ export function connectLines(authority: string, head: RequestHead, proxy: URL): 
   return withHeaders(`CONNECT ${authority} HTTP/1.1`, own, concerned);
 }
 
-/** Our own fields, but those that a user's lines replace, and the user's. */
-function withHeaders(
-  first: string,
-  own: [name: string, value: string | undefined][],
-  headers: readonly string[],
-): string[] {
-  const added = headers.map(parseHeaderLine);
-  const replaced = new Set(added.map(({ name }) => name.toLowerCase()));
-  const lines = [
-    first,
-    ...own.filter(([name, value]) => value !== undefined && !replaced.has(name.toLowerCase()))
-      .map(([name, value]) => `${name}: ${value}`),
-    ...added.flatMap(({ name, value }) =>
-      value === undefined ? [] : [`${name}: ${value}`.trimEnd()]
-    ),
-  ];
-  for (const line of lines) refuseControls("a header", line);
-  return lines;
-}
+/** Header fields as lines like `Name: value`, as an object, or as `Headers`. */
+export type HeaderInput = readonly string[] | Readonly<Record<string, string>> | Headers;
 
 /**
- * Parses a header line that a user gave; without value nothing is sent.
+ * The lines of header fields, in whatever form they were given.
  *
- *     "A: b" → A, "b"      "A:" → A, undefined      "A;" → A, ""
+ *     { A: "b", C: "" } → ["A: b", "C;"]
+ *
+ * @throws {TrioError} with code 2 if they are in none.
  */
-function parseHeaderLine(line: string): { name: string; value: string | undefined } {
-  refuseControls("a header", line);
-  const [, name, mark, value = ""] = /^([\w!#$%&'*+.^`|~-]+)([:;])\s*(.*?)\s*$/.exec(line) ?? [];
-  if (name === undefined || (mark === ";" && value)) {
-    throw usageError('a header is "Name: value", "Name:" or "Name;"');
+export function headerLines(headers: HeaderInput = []): readonly string[] {
+  const entries = headers instanceof Headers ? [...headers] : Object.entries(headers);
+  if (typeof headers !== "object" || !entries.every(([, value]) => typeof value === "string")) {
+    throw usageError("headers are lines like `Name: value`, an object of texts, or Headers");
   }
-  return { name, value: mark === ":" && value === "" ? undefined : value };
+  if (Array.isArray(headers)) return headers;
+  return entries.map(([name, value]) => value === "" ? `${name};` : `${name}: ${value}`);
 }
 
 /** The value of a header that a user's lines set, if they do. */
 export function headerOf(headers: readonly string[], name: string): string | undefined {
   return headers.map(parseHeaderLine).find((field) => field.name.toLowerCase() === name)?.value;
-}
-
-function basic(user: string): string {
-  return `Basic ${btoa(byteString(new TextEncoder().encode(user)))}`;
-}
-
-function proxyAuthorization(proxy: URL): string | undefined {
-  const user = userinfo(proxy);
-  return user === undefined ? undefined : basic(user);
 }
 
 /** Header fields whose values are secrets. */
@@ -245,6 +264,10 @@ export function maskedLine(line: string): string {
 }
 
 // --- Redirects ---------------------------------------------------------------
+
+function refused(why: string): TrioError {
+  return new TrioError(EXIT.redirect, `redirect refused: ${why}`);
+}
 
 /**
  * Where a redirect leads, if the head is one (RFC 9110 section 10.2.2); the fragment is kept.
@@ -272,16 +295,22 @@ export function redirectTarget(from: HttpUrl, head: Head): HttpUrl | undefined {
   return to;
 }
 
-function refused(why: string): TrioError {
-  return new TrioError(EXIT.redirect, `redirect refused: ${why}`);
-}
-
 /** What another origin is sent of a user's header lines: what is no secret. */
 export function withoutSecretHeaders(headers: readonly string[]): string[] {
   return headers.filter((line) => /^(range|accept|user-agent)[:;]/i.test(line));
 }
 
 // --- Proxies -----------------------------------------------------------------
+
+/** Whether an IPv4 address is one of a block like `10.0.0.0/8` (RFC 4632). */
+function isWithin(host: string, block: string): boolean {
+  const number = (address: string) =>
+    address.split(".").reduce((sum, byte) => sum * 256 + Number(byte), 0);
+  const [, base, bits] = /^(\d+\.\d+\.\d+\.\d+)\/(\d+)$/.exec(block) ?? [];
+  if (base === undefined || !/^[\d.]+$/.test(host)) return false;
+  const size = 2 ** (32 - Number(bits));
+  return Math.floor(number(host) / size) === Math.floor(number(base) / size);
+}
 
 /**
  * Whether `no_proxy` names the URL's host: `*`, a domain (with its subdomains, a leading dot is
@@ -304,14 +333,4 @@ export function bypassesProxy(noProxy: string, url: URL): boolean {
     return unbracketed(host) === bare ||
       (bare !== "" && !/^[\d.:[\]]+$/.test(host) && host.endsWith(`.${bare}`));
   });
-}
-
-/** Whether an IPv4 address is one of a block like `10.0.0.0/8` (RFC 4632). */
-function isWithin(host: string, block: string): boolean {
-  const number = (address: string) =>
-    address.split(".").reduce((sum, byte) => sum * 256 + Number(byte), 0);
-  const [, base, bits] = /^(\d+\.\d+\.\d+\.\d+)\/(\d+)$/.exec(block) ?? [];
-  if (base === undefined || !/^[\d.]+$/.test(host)) return false;
-  const size = 2 ** (32 - Number(bits));
-  return Math.floor(number(host) / size) === Math.floor(number(base) / size);
 }

@@ -46,7 +46,7 @@ async function prepare(command: string, stack: AsyncDisposableStack): Promise<At
     const words = line.includes(option) ? line : line + option;
     const exec = words.replaceAll(/\b(9999|8080)\b/g, String(port))
       .replace("deno run", `exec '${Deno.execPath()}' run --no-prompt`)
-      .replace(/ ((?!\/)\S+\.ts)\b/, ` '${ROOT}$1'`);
+      .replace(/ ([^\s/]\S*\.ts)\b/, ` '${ROOT}$1'`);
     return ["-c", exec];
   };
   switch (command.match(/\S+\.ts\b/)?.[0]) {
@@ -92,13 +92,13 @@ for (const [command, line] of commands) {
     assertEquals(code, 0, stderr);
   });
 
-  for (const [, flag] of line.matchAll(/ ('?--allow-\S+)/g)) {
+  for (const [whole, flag] of line.matchAll(/ '?(--allow-[^\s']+)'?/g)) {
     // Where it may not read, fetch.ts writes straight to the file, as the README says.
-    if (/^'?--allow-read/.test(flag!) && line.includes("fetch.ts")) continue;
+    if (/^--allow-read/.test(flag!) && line.includes("fetch.ts")) continue;
     Deno.test(`permissions: ${command} fails without ${flag}`, async () => {
       await using stack = new AsyncDisposableStack();
       const attempt = await prepare(line, stack);
-      const { code, stderr } = await attempt(line.replace(` ${flag}`, ""));
+      const { code, stderr } = await attempt(line.replace(whole, ""));
       if (line.includes("examples/")) return assert(code !== 0, "it does not need it");
       assertMatch(stderr, NOT_GRANTED);
       assertEquals(code, 77);
@@ -108,18 +108,38 @@ for (const [command, line] of commands) {
   }
 }
 
-for (const task of ["client"]) {
-  Deno.test(`permissions: deno task ${task} --port 8000 prints what grants it`, async () => {
-    const args = ["task", "--quiet", task, "--port", "8000"];
-    const { code, stderr } = await run(Deno.execPath(), args);
-    assertEquals(
-      stderr,
-      `${task}: net access to "127.0.0.1:8000" is not granted ` +
-        `(run: deno run --allow-net=127.0.0.1:8000 ${task}.ts --port 8000)\n`,
-    );
-    assertEquals(code, 77);
-  });
-}
+Deno.test("permissions: deno task client is granted loopback, any port, and nothing else", async () => {
+  const client = (...args: string[]) =>
+    run(Deno.execPath(), ["task", "--quiet", "client", "--connect", ...args]);
+  await using server = new FakeServer(() => {});
+  for (const host of ["127.0.0.1", "localhost"]) {
+    const { code, stderr } = await client(`--hostname=${host}:${server.port}`);
+    assertEquals([code, stderr], [0, ""], host);
+  }
+  const six = await client(`--hostname=[::1]:${closedPort()}`);
+  assertEquals(six.code, 7, six.stderr); // it may
+  const { code, stderr } = await client("--hostname=192.0.2.1", "--port=8000");
+  assertEquals(
+    stderr,
+    `client: net access to "192.0.2.1:8000" is not granted (run: deno run ` +
+      `--allow-net=192.0.2.1:8000 ${ROOT}client.ts --connect --hostname=192.0.2.1 --port=8000)\n`,
+  );
+  assertEquals(code, 77);
+});
+
+Deno.test("permissions: deno task server is granted loopback, any port, and nothing else", async () => {
+  const args = ["task", "--quiet", "server", "--port=0"];
+  await using server = new Running(Deno.execPath(), [...args, "--hostname=localhost"]);
+  await server.heard("stderr", /listening on 127\.0\.0\.1:\d+ /);
+  await server.stop("SIGINT");
+  const { code, stderr } = await run(Deno.execPath(), [...args, "--hostname=192.0.2.1"]);
+  assertEquals(
+    stderr,
+    `server: net access to "192.0.2.1:0" is not granted (run: deno run ` +
+      `--allow-net=192.0.2.1:0 ${ROOT}server.ts --port=0 --hostname=192.0.2.1)\n`,
+  );
+  assertEquals(code, 77);
+});
 
 Deno.test("permissions: deno task fetch cannot write outside of its folder", async () => {
   await using stack = new AsyncDisposableStack();

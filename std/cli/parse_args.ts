@@ -16,6 +16,8 @@ export interface ParseOptions<
   negatable?: readonly NoInfer<Flag>[];
   /** Short or other names, by the name they stand for. */
   alias?: Readonly<Record<string, string | readonly string[]>>;
+  /** Whether what is behind `--` goes to a list of its own. */
+  "--"?: boolean;
   /** Values of options that were not given. */
   default?: Readonly<Partial<Record<NoInfer<Flag | Text>, unknown>>>;
 }

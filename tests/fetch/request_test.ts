@@ -23,7 +23,7 @@ const REQUESTS: [what: string, path: string, options: RequestOptions, lines: (st
   ["a user agent", "/", { userAgent: "x/1" }, ["User-Agent: x/1"]],
   ["headers", "/", { headers: ["A: b", "C:d", "E;", "A: ö"] }, ["A: b", "C: d", "E:", "A: \xc3\xb6"]],
   ["a header replaces its like", "/", { headers: ["user-agent: x", "HOST: h"] }, ["user-agent: x", "HOST: h"]],
-  ["a range", "/", { offset: 5, ifRange: '"v"' }, ["Range: bytes=5-", 'If-Range: "v"']],
+  ["a range", "/", { range: "5-", ifRange: '"v"' }, ["Range: bytes=5-", 'If-Range: "v"']],
 ];
 
 Deno.test("request sends what the options say", async (t) => {

@@ -4,7 +4,7 @@
  * @module
  */
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { download, type DownloadOptions, PassingError } from "../../fetch.ts";
+import { download, type DownloadOptions, TransientError } from "../../fetch.ts";
 import { EXIT, TrioError } from "../../mod.ts";
 import { noise } from "../support/bytes.ts";
 import { hurry, runFetch } from "../support/fetch.ts";
@@ -125,7 +125,7 @@ Deno.test("download does not try again when the connection is refused", async ()
     TrioError,
   );
   assertEquals([error.code, retries], [EXIT.connect, []]);
-  assert(!(error instanceof PassingError));
+  assert(!(error instanceof TransientError));
 });
 
 Deno.test("download does not try again when the checksum is wrong", async () => {

@@ -90,7 +90,7 @@ Deno.test("request refuses CR, LF and NUL in all that it sends, before it connec
       ["the begin of a header", url, { headers: [`A:${end}`] }],
       ["a header's name", url, { headers: [`A${end}: b`] }],
       ["the user agent", url, { userAgent: `a${end}` }],
-      ["the validator", url, { offset: 1, ifRange: `"a${end}"` }],
+      ["the validator", url, { range: "1-", ifRange: `"a${end}"` }],
       ["the user agent for a proxy", "https://a.example/", { userAgent: `a${end}`, proxy }],
       ["the URL for a proxy", `http://a.example/${end}`, { proxy }],
       ["the URL of a proxy", "http://a.example/", { proxy: `${proxy}${end}` }],

@@ -1,6 +1,9 @@
-/** Lists of checksums in each form that tools print, and which line of one is a file's. */
+/**
+ * Lists of checksums in each form that tools print, and which line of one is a file's.
+ *
+ * @module
+ */
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
-import fc from "fast-check";
 import {
   type Checksum,
   checksumFor,
@@ -9,6 +12,7 @@ import {
   parseSha256,
 } from "../../protocol/checksums.ts";
 import { EXIT, TrioError } from "../../mod.ts";
+import { fc } from "../support/fuzz.ts";
 
 const A = "a".repeat(64), B = "b".repeat(64), LONG = "c".repeat(128);
 

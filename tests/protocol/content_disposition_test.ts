@@ -1,7 +1,11 @@
-/** Names in Content-Disposition as the RFC has them, as servers send them, and as attackers might. */
+/**
+ * Names in Content-Disposition: as the RFC has them, as servers send them, as attackers might.
+ *
+ * @module
+ */
 import { assert, assertEquals } from "@std/assert";
-import fc from "fast-check";
 import { remoteName } from "../../protocol/content_disposition.ts";
+import { fc } from "../support/fuzz.ts";
 
 /** A text as a head has it: its bytes of UTF-8, one char each. */
 function bytes(text: string): string {

@@ -1,7 +1,11 @@
-/** Which cookies go back, where to, for how long and in which order; and what is refused. */
+/**
+ * Which cookies go back, where to, for how long and in which order; and what is refused.
+ *
+ * @module
+ */
 import { assert, assertEquals } from "@std/assert";
-import fc from "fast-check";
 import { CookieJar } from "../../protocol/cookies.ts";
+import { fc } from "../support/fuzz.ts";
 
 const NOW = new Date("2026-03-01T12:00:00Z");
 const LOGIN = "https://example.com/login";
@@ -62,6 +66,7 @@ Deno.test("CookieJar sends a cookie to its path and what is below it", () => {
     assert(!goes(path, "/b", "/a/login"), path);
     assert(goes(path, "/b", "/login"), path);
   }
+  assertEquals(sent(["id=6; Path=/", "id=7"]), "id=7");
   assert(goes("; Path=/b; Path=/a", "/a"));
   assert(!goes("; Path=/b; Path=/a", "/b"));
 });
@@ -76,6 +81,10 @@ Deno.test("CookieJar keeps secure cookies from http, in both directions", () => 
   jar.set(new URL(LOGIN), ["id=7; Secure; Path=/", "open=1"], NOW);
   jar.set(new URL(plain), ["id=8; Path=/", "id=9; Path=/login", "open=2"], NOW);
   assertEquals(jar.header(new URL(LOGIN), NOW), "id=7; open=2");
+  jar.set(new URL(LOGIN), ["deep=1; Secure; Path=/a"], NOW);
+  jar.set(new URL(plain), ["deep=2; Path=/"], NOW);
+  assertEquals(jar.header(new URL("https://example.com/a"), NOW), "deep=1; id=7; open=2; deep=2");
+  jar.set(new URL(plain), ["deep=; Path=/; Max-Age=0"], NOW);
   jar.set(new URL(LOGIN), ["id=8; Path=/"], NOW);
   assertEquals(jar.header(new URL(plain), NOW), "id=8; open=2");
 });

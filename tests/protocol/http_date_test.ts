@@ -1,7 +1,11 @@
-/** The three forms of a date, what else is taken for one and what is not; Retry-After. */
+/**
+ * The three forms of a date, what else is taken for one and what is not; Retry-After.
+ *
+ * @module
+ */
 import { assertEquals } from "@std/assert";
-import fc from "fast-check";
 import { parseHttpDate, retryAfter } from "../../protocol/http_date.ts";
+import { fc } from "../support/fuzz.ts";
 
 const NOW = new Date("2026-03-01T12:00:00Z");
 const DATE = new Date("1994-11-06T08:49:37Z");

@@ -11,13 +11,10 @@ import {
   interleave,
   output,
   ROOT,
-  type Section,
   Server,
-  stats,
-  type Table,
-  type Target,
-} from "./measure.ts";
-import * as show from "./show.ts";
+} from "./programs.ts";
+import { type Section, stats, type Table, type Target } from "./report.ts";
+import * as show from "./report.ts";
 
 /** What load.c says of a run. */
 interface Load {
