@@ -697,12 +697,13 @@ class Server implements GreetingServer {
         const caughtUp = await this.#turns.caughtUp();
         // who never is quiet goes after a reply, when half of the time is over
         const late = performance.now() - begun > grace * 500;
-        for (const peer of this.#peers) {
-          peer.leaving = late;
-          if (caughtUp && peer.quiet) peer.close();
-        }
         if (this.#lastCall) this.#closeAll();
         this.#lastCall = late || caughtUp && await this.#queueIsEmpty();
+        const letGo = caughtUp && (this.#listeners.size === 0 || this.#full);
+        for (const peer of this.#peers) {
+          peer.leaving = late;
+          if (letGo && peer.quiet) peer.close();
+        }
       }
     } catch (error) {
       if (!signal.aborted) throw error;
