@@ -853,16 +853,15 @@ function judge({ sent, times, loss, lostPercent }: Tally, session: Session): num
 
 /** Asks again and again, and shows the times and, whatever happens, a summary. */
 async function ping(question: Question, session: Session): Promise<number> {
-  const { deadline, limit, signal, interrupted } = session;
-  const tally = new Tally();
+  const { deadline, limit, interrupted } = session;
+  const tally = new Tally(), timeIsUp = new TrioError(EXIT.timeout, "time is up");
   try {
     if (session.wait) await keepTrying(session, () => question.open());
-    if (deadline) limit.set(deadline, () => new TransientError(EXIT.timeout, "time is up"));
+    if (deadline) limit.set(deadline, () => timeIsUp);
     await askAgain(question, tally, session);
     limit.clear();
   } catch (error) {
-    const timeIsUp = signal.aborted && deadline && tally.sent;
-    if (!timeIsUp && !interrupted.aborted) throw error;
+    if (error !== timeIsUp && !interrupted.aborted) throw error;
   } finally {
     await summarize(question.what, tally, session);
   }
@@ -988,7 +987,9 @@ function checkTogether({ given, _: names, gone, connect, expect }: Given): void 
 function checkNames({ _: names, literal, lines, ping, interactive }: Given): void {
   for (const [at, name] of names.entries()) {
     if (isGarbled(name)) {
-      throw usageError(`${quote(name)} was not UTF-8 (a name that really has U+FFFD in it comes in by NAME -)`);
+      throw usageError(
+        `${quote(name)} was not UTF-8 (a name that really has U+FFFD in it comes in by NAME -)`,
+      );
     }
     checkName(name, lines);
     const port = Number(name.match(/^(?:.*:)?(\d{1,5})$/s)?.[1]);
