@@ -279,21 +279,20 @@ class Link implements Disposable {
     try {
       return await task();
     } catch (error) {
-      this.fail(error);
-      throw this.signal.reason;
+      throw this.fail(error);
     } finally {
       this.#life.clear();
     }
   }
 
   /** Reads what has come, at least a byte; null at the end, also at one without close_notify. */
-  read(buffer: Uint8Array): Promise<number | null> {
+  #read(buffer: Uint8Array): Promise<number | null> {
     if (!this.#conn) throw this.signal.reason;
     const reading = this.#conn.read(buffer);
     return this.#secure ? reading.catch(endOfTls) : reading;
   }
 
-  /** Writes all of `bytes`. It never rejects: a write that fails ends the connection. */
+  /** Writes all of `bytes`. It never rejects: a failure ends the connection. */
   async write(bytes: Uint8Array): Promise<void> {
     try {
       if (this.#conn) await writeAll(this.#conn, bytes);
@@ -302,26 +301,34 @@ class Link implements Disposable {
     }
   }
 
-  /** Reads until all that is due has come, or the end if that is. */
+  /**
+   * Reads until all that is due has come, or the end if that is. It never rejects: a failure ends
+   * the connection.
+   */
   async receive(replies: Replies, buffer: Uint8Array): Promise<void> {
-    while (!replies.complete) {
-      const n = await this.read(buffer);
-      if (n !== null) replies.take(buffer.subarray(0, n));
-      else if (replies.over) return;
-      else {
-        throw replies.silent
-          ? new TransientError(EXIT.empty, `${this.where} closed without a word`)
-          : new TransientError(EXIT.broken, `${this.where} closed the connection`);
+    try {
+      while (!replies.complete) {
+        const n = await this.#read(buffer);
+        if (n !== null) replies.take(buffer.subarray(0, n));
+        else if (replies.over) return;
+        else {
+          throw replies.silent
+            ? new TransientError(EXIT.empty, `${this.where} closed without a word`)
+            : new TransientError(EXIT.broken, `${this.where} closed the connection`);
+        }
       }
+    } catch (error) {
+      this.fail(error);
     }
   }
 
-  /** Ends it because of an error. */
-  fail(error: unknown): void {
+  /** Ends it because of an error; gives the reason why it ended, which may be an earlier one. */
+  fail(error: unknown): unknown {
     const known = error instanceof TrioError || error instanceof Deno.errors.NotCapable;
     this.end(
       known ? error : systemError(EXIT.broken, `the connection to ${this.where} broke`, error),
     );
+    return this.signal.reason;
   }
 
   /** Ends it. */
@@ -384,7 +391,8 @@ class Greeting implements Greeter {
   /** Waits for the welcome. */
   async begin(): Promise<void> {
     await this.#link.within(() => "say Welcome!", async () => {
-      await this.#link.receive(this.#replies, this.#buffer);
+      await this.#receive();
+      this.signal.throwIfAborted();
       this.#readOn();
     });
   }
@@ -395,12 +403,9 @@ class Greeting implements Greeter {
     this.#reading = this.#receive();
   }
 
-  async #receive(): Promise<void> {
-    try {
-      await this.#link.receive(this.#replies, this.#buffer);
-    } catch (error) {
-      this.#link.fail(error); // the signal tells those who wait
-    }
+  /** Waits for what is due; the link's signal tells how that went. */
+  #receive(): Promise<void> {
+    return this.#link.receive(this.#replies, this.#buffer);
   }
 
   /** Does what the server has to answer, when all before that is done. */
@@ -420,9 +425,10 @@ class Greeting implements Greeter {
     if (name === "exit") throw usageError("exit gets no reply: call exit()");
     const reply = replyTo(name);
     await this.#inTurn(() => `answer ${quote(name)}`, async () => {
-      this.#replies.expect(reply + this.#newline);
+      const message = encoder.encode(name + this.#newline);
+      this.#replies.expect(message);
       const start = performance.now();
-      const written = this.#link.write(encoder.encode(name + this.#newline));
+      const written = this.#link.write(message);
       await this.#reading;
       if (!this.#replies.complete) await this.#receive(); // the beginning had come before the name
       await written;
@@ -692,11 +698,16 @@ async function* allNames(session: Session, signal: AbortSignal): AsyncGenerator<
 
 /** Greets as each name until `exit`, and leaves. */
 async function greetAll(greeter: Greeter, session: Session): Promise<void> {
+  let shown = Promise.resolve();
   for await (const name of allNames(session, greeter.signal)) {
     if (name === "exit") break;
     const { line, event } = await askName(greeter, name);
-    await show(session, line, event);
+    await shown; // a line is written while the next name is answered
+    shown = show(session, line, event);
+    if (session.interactive) await shown; // the prompt is below it
+    else shown.catch(() => {}); // the next one who waits is told
   }
+  await shown;
   await greeter.exit();
 }
 
@@ -852,16 +863,15 @@ function judge({ sent, times, loss, lostPercent }: Tally, session: Session): num
 
 /** Asks again and again, and shows the times and, whatever happens, a summary. */
 async function ping(question: Question, session: Session): Promise<number> {
-  const { deadline, limit, signal, interrupted } = session;
-  const tally = new Tally();
+  const { deadline, limit, interrupted } = session;
+  const tally = new Tally(), timeIsUp = new TrioError(EXIT.timeout, "time is up");
   try {
     if (session.wait) await keepTrying(session, () => question.open());
-    if (deadline) limit.set(deadline, () => new TransientError(EXIT.timeout, "time is up"));
+    if (deadline) limit.set(deadline, () => timeIsUp);
     await askAgain(question, tally, session);
     limit.clear();
   } catch (error) {
-    const timeIsUp = signal.aborted && deadline && tally.sent;
-    if (!timeIsUp && !interrupted.aborted) throw error;
+    if (error !== timeIsUp && !interrupted.aborted) throw error;
   } finally {
     await summarize(question.what, tally, session);
   }
