@@ -2085,7 +2085,9 @@ async function readNetrc(path: string | undefined): Promise<DownloadOptions["cre
 async function withPassword(user: string): Promise<string> {
   if (user.includes(":")) return user;
   const { promptSecret } = await import("jsr:@std/cli@^1.0.0/prompt-secret");
-  const password = promptSecret(`Password of ${printable(user)}:`, { mask: "" });
+  // it asks on stdout, which may be where the body goes
+  const asks = Deno.stdout.isTerminal();
+  const password = asks ? promptSecret(`Password of ${printable(user)}:`, { mask: "" }) : null;
   if (password === null) throw usageError("there is no terminal to ask for the password of --user");
   return `${user}:${password}`;
 }
