@@ -1028,11 +1028,14 @@ class DirectOutput implements Output {
   async proceed() {}
 
   async write(bytes: Uint8Array) {
-    const written = writeAll(this.#sink!, bytes);
-    // a pipe may take nothing for ever; what goes to a file is waited for, or it comes late
-    await this.#io(this.#file ? written : abortable(written, this.options.signal));
-    this.#sum.add(bytes);
-    this.size += bytes.length;
+    for (let rest = bytes; rest.length > 0;) { // what came before a write that fails counts
+      const written = this.#sink!.write(rest);
+      // a pipe may take nothing for ever; what goes to a file is waited for, or it comes late
+      const n = await this.#io(this.#file ? written : abortable(written, this.options.signal));
+      this.#sum.add(rest.subarray(0, n));
+      this.size += n;
+      rest = rest.subarray(n);
+    }
   }
 
   // deno-lint-ignore require-await
@@ -1189,9 +1192,12 @@ class PartFile implements Output {
   }
 
   async write(bytes: Uint8Array) {
-    await this.#io(writeAll(this.#file!, bytes));
-    this.#sum.add(bytes);
-    this.size += bytes.length;
+    for (let rest = bytes; rest.length > 0;) { // what came before a write that fails counts
+      const n = await this.#io(this.#file!.write(rest));
+      this.#sum.add(rest.subarray(0, n));
+      this.size += n;
+      rest = rest.subarray(n);
+    }
   }
 
   /** Writes bytes to their place: those of several connections come in any order. */
