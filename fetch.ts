@@ -156,9 +156,7 @@ const SIZE: Value<number> = {
   takes: "a number of bytes, perhaps with K, M or G",
   parse(text) {
     const [, digits, unit = ""] = /^(\d{1,12})([KMG]?)$/i.exec(text) ?? [];
-    return digits
-      ? Number(digits) * 1024 ** "KMG".indexOf(unit.toUpperCase() || "-") + 0
-      : undefined;
+    return digits ? Number(digits) * 1024 ** " KMG".indexOf(unit.toUpperCase()) : undefined;
   },
 };
 
@@ -949,7 +947,7 @@ function isThere(path: string): Error {
 const bodyToStdout: Sink = {
   write(bytes) {
     if (Deno.stdout.isTerminal() && bytes.includes(0)) {
-      throw new Error("binary data would mess up the terminal");
+      throw cannotWrite("stdout", "binary data would mess up the terminal", "terminal");
     }
     return stdout.write(bytes);
   },
@@ -1059,7 +1057,7 @@ class DirectOutput implements Output {
     try {
       return await pending;
     } catch (error) {
-      if (error === this.options.signal.reason) throw error;
+      if (error === this.options.signal.reason || error instanceof TrioError) throw error;
       throw cannotWrite(this.path, error);
     }
   }
@@ -1358,8 +1356,8 @@ function throughLink(path: string): string {
 /** The path with all links of its folder followed, so that the sandbox judges where it leads. */
 function resolveFolder(name: string): string {
   const folder = folderOf(name);
-  // what grants single files says where they are
-  if (!isGranted("read", folder)) return name;
+  // what grants single files says where they are; Deno has /dev/null, but not its folder
+  if (!isGranted("read", folder) || folder === "/dev/") return name;
   const real = found(() => Deno.realPathSync(folder));
   if (real === undefined) throw cannotWrite(name, `there is no folder ${folder}`, "folder");
   return `${real === "/" ? "" : real}/${name.slice(name.lastIndexOf("/") + 1)}`;
@@ -2011,6 +2009,7 @@ const ADVICE: Record<string, string> = {
   issuer: "--cacert FILE trusts it",
   leftover: "-C goes on with it, or remove it",
   folder: "--output-dir makes one",
+  terminal: "-o FILE saves it",
   redirects: "--max-redirs",
   [EXIT.lookup]: "check the name",
   [EXIT.proxyLookup]: "check --proxy",
