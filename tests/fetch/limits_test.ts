@@ -127,7 +127,10 @@ Deno.test("fetch.ts ends with 28 when a limit passes, and says which", async (t)
     const { what, limit } = LIMITED[at]!;
     await t.step(what, () => {
       assertEquals(code, 28, stderr);
-      assertMatch(stderr, new RegExp(`^fetch: timed out: .* \\(--${limit}( allows more)?\\)[^-]*\n$`));
+      assertMatch(
+        stderr,
+        new RegExp(`^fetch: timed out: .* \\(--${limit}( allows more)?\\)[^-]*\n$`),
+      );
     });
   }
 });
