@@ -145,8 +145,7 @@ const SIZE: Value<number> = {
   takes: "a number of bytes, perhaps with K, M or G",
   parse(text) {
     const [, digits, unit = ""] = /^(\d{1,12})([KMG]?)$/i.exec(text) ?? [];
-    const power = " KMG".indexOf(unit.toUpperCase() || " ");
-    return digits ? Number(digits) * 1024 ** power : undefined;
+    return digits ? Number(digits) * 1024 ** " KMG".indexOf(unit.toUpperCase()) : undefined;
   },
 };
 
@@ -950,7 +949,7 @@ function isThere(path: string): Error {
 const bodyToStdout: Sink = {
   write(bytes) {
     if (Deno.stdout.isTerminal() && bytes.includes(0)) {
-      throw new Error("binary data would mess up the terminal");
+      throw cannotWrite("stdout", "binary data would mess up the terminal", "terminal");
     }
     return stdout.write(bytes);
   },
@@ -1026,11 +1025,14 @@ class DirectOutput implements Output {
   async proceed() {}
 
   async write(bytes: Uint8Array) {
-    const written = writeAll(this.#sink!, bytes);
-    // a pipe may take nothing for ever; what goes to a file is waited for, or it comes late
-    await this.#io(this.#file ? written : abortable(written, this.options.signal));
-    this.options.sum?.add(bytes);
-    this.size += bytes.length;
+    for (let rest = bytes; rest.length > 0;) { // what came before a write that fails counts
+      const written = this.#sink!.write(rest);
+      // a pipe may take nothing for ever; what goes to a file is waited for, or it comes late
+      const n = await this.#io(this.#file ? written : abortable(written, this.options.signal));
+      this.options.sum?.add(rest.subarray(0, n));
+      this.size += n;
+      rest = rest.subarray(n);
+    }
   }
 
   // deno-lint-ignore require-await
@@ -1054,7 +1056,7 @@ class DirectOutput implements Output {
     try {
       return await pending;
     } catch (error) {
-      if (error === this.options.signal.reason) throw error;
+      if (error === this.options.signal.reason || error instanceof TrioError) throw error;
       throw cannotWrite(this.path, error);
     }
   }
@@ -1185,9 +1187,12 @@ class PartFile implements Output {
   }
 
   async write(bytes: Uint8Array) {
-    await this.#io(writeAll(this.#file!, bytes));
-    this.options.sum?.add(bytes);
-    this.size += bytes.length;
+    for (let rest = bytes; rest.length > 0;) { // what came before a write that fails counts
+      const n = await this.#io(this.#file!.write(rest));
+      this.options.sum?.add(rest.subarray(0, n));
+      this.size += n;
+      rest = rest.subarray(n);
+    }
   }
 
   /** Writes bytes to their place: those of several connections come in any order. */
@@ -1348,8 +1353,8 @@ function throughLink(path: string): string {
 /** The path with all links of its folder followed, so that the sandbox judges where it leads. */
 function resolveFolder(name: string): string {
   const folder = folderOf(name);
-  // what grants single files says where they are
-  if (!isGranted("read", folder)) return name;
+  // what grants single files says where they are; Deno has /dev/null, but not its folder
+  if (!isGranted("read", folder) || folder === "/dev/") return name;
   const real = found(() => Deno.realPathSync(folder));
   if (real === undefined) throw cannotWrite(name, `there is no folder ${folder}`, "folder");
   return `${real === "/" ? "" : real}/${name.slice(name.lastIndexOf("/") + 1)}`;
@@ -2011,6 +2016,7 @@ const ADVICE: Record<string, string> = {
   issuer: "--cacert FILE trusts it",
   leftover: "-C goes on with it, or remove it",
   folder: "--output-dir makes one",
+  terminal: "-o FILE saves it",
   redirects: "--max-redirs",
   [EXIT.lookup]: "check the name",
   [EXIT.proxyLookup]: "check --proxy",

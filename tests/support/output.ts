@@ -6,10 +6,11 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import type { Progress } from "../../fetch.ts";
+import type { VersionRecord } from "../../protocol/resume.ts";
 import { isPrefix, noise } from "./bytes.ts";
 import { MODES } from "./fetch.ts";
 import { Folder } from "./folder.ts";
-import { HOLD, MODIFIED, Origin, serveResource } from "./origin.ts";
+import { DATE, HOLD, MODIFIED, Origin, serveResource } from "./origin.ts";
 
 /** Some megabytes, more than all buffers of the script. */
 export const BODY = noise(3_000_000);
@@ -41,6 +42,12 @@ export function coming(bytes: number): { progress: Progress; came: Promise<void>
     },
   };
   return { progress, came: promise };
+}
+
+/** A record as fetch.ts writes it beside FILE.part, but for what `more` says. */
+export function writeRecord(folder: Folder, part: string, more: Partial<VersionRecord>) {
+  const record = { date: DATE, lastModified: MODIFIED, decoded: false, ...more };
+  folder.write(`${part}.json`, JSON.stringify(record));
 }
 
 /** A way to write: with read access, or without. */
