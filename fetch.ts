@@ -1533,10 +1533,11 @@ class PieceFetch {
   async run(first: HttpResponse) {
     using _ = this.#group;
     const { connections, output } = this.#options;
+    output.noteSpans(this.#pieces.ranges); // before the first byte that has a gap before it
     const begun = this.#work(first); // before the others: it takes the first piece
     const others = Array.from({ length: connections - 1 }, () => this.#work());
     await Promise.all([begun, ...others]);
-    if (output.size > 0) output.noteSpans(this.#pieces.ranges);
+    output.noteSpans(this.#pieces.ranges);
     if (!this.#pieces.complete) throw this.#failure;
     await output.fill();
   }
