@@ -1142,8 +1142,8 @@ class PartFile implements Output {
     const record = parseRecord(text);
     if (!record || !isContinuable(record, url) || size > (record.total ?? Infinity)) return;
     if (size < (record.ranges?.at(-1)?.[1] ?? 0)) return;
-    this.record = record;
     this.size = record.ranges?.reduce((sum, [start, end]) => sum + end - start, 0) ?? size;
+    this.record = this.size === record.total ? { ...record, ranges: undefined } : record;
   }
 
   forget() {
@@ -1700,9 +1700,7 @@ class Transfer {
     }
     const { ranges, total } = output.record!;
     if (!ranges) return { missing: { first: output.size } };
-    const gap = new Pieces(total!, 1, ranges).next();
-    if (!gap) return { missing: { first: total! } };
-    const [first, end] = gap.missing;
+    const [first, end] = new Pieces(total!, 1, ranges).next()!.missing;
     return { missing: { first, last: end - 1 } };
   }
 
