@@ -955,6 +955,12 @@ const bodyToStdout: Sink = {
   },
 };
 
+/** Writes a file of our own; a link that has its name is not followed, but replaced. */
+function writeNew(path: string, text: string) {
+  found(() => Deno.removeSync(path));
+  Deno.writeTextFileSync(path, text, { createNew: true, mode: 0o600 });
+}
+
 /** What is nice to have and refused is no failure. */
 function optional(act: () => void) {
   try {
@@ -1119,7 +1125,7 @@ class PartFile implements Output {
     const trial = `${this.#recordPath}.new`;
     if (!isGranted("write", trial)) return;
     try {
-      Deno.writeFileSync(trial, new Uint8Array());
+      writeNew(trial, "");
       Deno.removeSync(trial);
     } catch (error) {
       throw cannotWrite(this.path, error);
@@ -1321,7 +1327,7 @@ class PartFile implements Output {
     const fresh = `${this.#recordPath}.new`, text = JSON.stringify(record, null, 1);
     try {
       const atomic = isGranted("write", fresh) && isGranted("read", fresh);
-      Deno.writeTextFileSync(atomic ? fresh : this.#recordPath, text, { mode: 0o600 });
+      writeNew(atomic ? fresh : this.#recordPath, text);
       if (atomic) Deno.renameSync(fresh, this.#recordPath);
     } catch (error) {
       throw cannotWrite(`${this.path}.json`, error);
