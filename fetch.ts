@@ -1629,6 +1629,8 @@ class Transfer {
   readonly #range: string | undefined;
   /** Whether bytes were there before this run. */
   #bytesFound = false;
+  /** Whether several connections got different versions, or no ranges: then one has to do. */
+  #onlyOne = false;
 
   /** Looks where the body is to go, if its name is known before the answer. */
   constructor(url: HttpUrl, options: DownloadOptions, signal: AbortSignal) {
@@ -1830,7 +1832,8 @@ class Transfer {
 
   /** Fetches the rest over several connections, where that is wanted and possible. */
   async #takePieces(response: HttpResponse, total: number | undefined): Promise<boolean> {
-    const { output } = this, { connections = 1, onDialogue } = this.#options;
+    const { output } = this, { onDialogue } = this.#options;
+    const connections = this.#onlyOne ? 1 : this.#options.connections ?? 1;
     const gaps = output?.record?.ranges !== undefined;
     if (!(output instanceof PartFile) || !gaps && connections < 2) return false;
     const none = /\bnone\b/i.test(valueOf(response.head, "accept-ranges") ?? "");
@@ -1856,6 +1859,7 @@ class Transfer {
       const verdict = judge({ missing }, record, response.head, response.length);
       if (verdict.is === "rest") return response;
       if (verdict.is === "error") throw verdict.error;
+      this.#onlyOne = true;
       if (verdict.is !== "whole" || !repeats(record!, response.head)) throw new OtherVersion();
       throw new TransientError(EXIT.resume, "the server has no ranges");
     } catch (error) {
