@@ -1467,6 +1467,19 @@ class Meter {
   }
 }
 
+/** A source that fails rather than give more than `length` bytes: those would be of nothing. */
+function upTo(length: number | undefined, from: Source): Source {
+  if (length === undefined) return from;
+  let left = length;
+  return {
+    async read(p) {
+      const n = await from.read(p);
+      if (n !== null && (left -= n) < 0) throw malformed(`more than ${length} bytes came`);
+      return n;
+    },
+  };
+}
+
 /**
  * Moves the body to the output. Two buffers in turn: one is written while the other fills. Many
  * reads gather into one write; what came waits for more while the disk is busy.
@@ -1820,11 +1833,7 @@ class Transfer {
   /** Adds `length` bytes of a body to the output, which has `total` then. */
   async #takeBody(response: HttpResponse, length: number | undefined, total: number | undefined) {
     const output = this.output!, start = output.size;
-    await pour(response, output, this.#meter, this.#signal);
-    const received = output.size - start;
-    if (length !== undefined && received > length) {
-      throw malformed(`${received} bytes where ${length} were announced`);
-    }
+    await pour(upTo(length, response), output, this.#meter, this.#signal);
     if (output.size < (total ?? start + (length ?? 0))) {
       throw cutShort(`received ${output.size} bytes, expected ${total}`);
     }
