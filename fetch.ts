@@ -955,6 +955,12 @@ const bodyToStdout: Sink = {
   },
 };
 
+/** Writes a file of our own; a link that has its name is not followed, but replaced. */
+function writeNew(path: string, text: string) {
+  found(() => Deno.removeSync(path));
+  Deno.writeTextFileSync(path, text, { createNew: true, mode: 0o600 });
+}
+
 /** What is nice to have and refused is no failure. */
 function optional(act: () => void) {
   try {
@@ -1117,7 +1123,7 @@ class PartFile implements Output {
     const trial = `${this.#recordPath}.new`;
     if (!isGranted("write", trial)) return;
     try {
-      Deno.writeFileSync(trial, new Uint8Array());
+      writeNew(trial, "");
       Deno.removeSync(trial);
     } catch (error) {
       throw cannotWrite(this.path, error);
@@ -1140,8 +1146,8 @@ class PartFile implements Output {
     const record = parseRecord(text);
     if (!record || !isContinuable(record, url) || size > (record.total ?? Infinity)) return;
     if (size < (record.ranges?.at(-1)?.[1] ?? 0)) return;
-    this.record = record;
     this.size = record.ranges?.reduce((sum, [start, end]) => sum + end - start, 0) ?? size;
+    this.record = this.size === record.total ? { ...record, ranges: undefined } : record;
   }
 
   forget() {
@@ -1322,7 +1328,7 @@ class PartFile implements Output {
     const fresh = `${this.#recordPath}.new`, text = JSON.stringify(record, null, 1);
     try {
       const atomic = isGranted("write", fresh) && isGranted("read", fresh);
-      Deno.writeTextFileSync(atomic ? fresh : this.#recordPath, text, { mode: 0o600 });
+      writeNew(atomic ? fresh : this.#recordPath, text);
       if (atomic) Deno.renameSync(fresh, this.#recordPath);
     } catch (error) {
       throw cannotWrite(`${this.path}.json`, error);
@@ -1468,6 +1474,19 @@ class Meter {
   }
 }
 
+/** A source that fails rather than give more than `length` bytes: those would be of nothing. */
+function upTo(length: number | undefined, from: Source): Source {
+  if (length === undefined) return from;
+  let left = length;
+  return {
+    async read(p) {
+      const n = await from.read(p);
+      if (n !== null && (left -= n) < 0) throw malformed(`more than ${length} bytes came`);
+      return n;
+    },
+  };
+}
+
 /**
  * Moves the body to the output. Two buffers in turn: one is written while the other fills. Many
  * reads gather into one write; what came waits for more while the disk is busy.
@@ -1538,10 +1557,11 @@ class PieceFetch {
   async run(first: HttpResponse) {
     using _ = this.#group;
     const { connections, output } = this.#options;
+    output.noteSpans(this.#pieces.ranges); // before the first byte that has a gap before it
     const begun = this.#work(first); // before the others: it takes the first piece
     const others = Array.from({ length: connections - 1 }, () => this.#work());
     await Promise.all([begun, ...others]);
-    if (output.size > 0) output.noteSpans(this.#pieces.ranges);
+    output.noteSpans(this.#pieces.ranges);
     if (!this.#pieces.complete) throw this.#failure;
     await output.fill();
   }
@@ -1631,6 +1651,8 @@ class Transfer {
   readonly #range: string | undefined;
   /** Whether bytes were there before this run. */
   #bytesFound = false;
+  /** Whether several connections got different versions, or no ranges: then one has to do. */
+  #onlyOne = false;
 
   constructor(url: HttpUrl, options: DownloadOptions, meter: Meter, signal: AbortSignal) {
     const { cookies = new CookieJar() } = options;
@@ -1819,11 +1841,7 @@ class Transfer {
   /** Adds `length` bytes of a body to the output, which has `total` then. */
   async #takeBody(response: HttpResponse, length: number | undefined, total: number | undefined) {
     const output = this.output!, start = output.size;
-    await pour(response, output, this.#meter, this.#signal);
-    const received = output.size - start;
-    if (length !== undefined && received > length) {
-      throw malformed(`${received} bytes where ${length} were announced`);
-    }
+    await pour(upTo(length, response), output, this.#meter, this.#signal);
     if (output.size < (total ?? start + (length ?? 0))) {
       throw cutShort(`received ${output.size} bytes, expected ${total}`);
     }
@@ -1831,7 +1849,8 @@ class Transfer {
 
   /** Fetches the rest over several connections, where that is wanted and possible. */
   async #takePieces(response: HttpResponse, total: number | undefined): Promise<boolean> {
-    const { output } = this, { connections = 1, onDialogue } = this.#options;
+    const { output } = this, { onDialogue } = this.#options;
+    const connections = this.#onlyOne ? 1 : this.#options.connections ?? 1;
     const gaps = output?.record?.ranges !== undefined;
     if (!(output instanceof PartFile) || !gaps && connections < 2) return false;
     const none = /\bnone\b/i.test(valueOf(response.head, "accept-ranges") ?? "");
@@ -1860,6 +1879,7 @@ class Transfer {
       const verdict = judge({ missing }, record, response.head, response.length);
       if (verdict.is === "rest") return response;
       if (verdict.is === "error") throw verdict.error;
+      this.#onlyOne = true;
       if (verdict.is !== "whole" || !repeats(record!, response.head)) throw new OtherVersion();
       throw new TransientError(EXIT.resume, "the server has no ranges");
     } catch (error) {
