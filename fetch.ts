@@ -1091,6 +1091,8 @@ class PartFile implements Output {
   /** Where it is, all links followed. */
   readonly #path: string;
   readonly #recordPath: string;
+  /** Whether a record can replace another in one act: else there can be no gaps to keep up with. */
+  readonly mayHaveGaps: boolean;
   /** The permissions of FILE, which what replaces it gets. */
   #mode: number | undefined;
   #file: Deno.FsFile | undefined;
@@ -1103,6 +1105,8 @@ class PartFile implements Output {
     this.path = partName(name);
     this.#path = partName(target);
     this.#recordPath = `${this.#path}.json`;
+    const fresh = `${this.#recordPath}.new`;
+    this.mayHaveGaps = isGranted("write", fresh) && isGranted("read", fresh);
   }
 
   /** Looks at what is there, and changes nothing. */
@@ -1120,9 +1124,9 @@ class PartFile implements Output {
     if (info && this.options.resume) {
       this.foreign = { isTarget: true, size: info.size, modified: info.mtime ?? new Date() };
     }
-    const trial = `${this.#recordPath}.new`;
-    if (!isGranted("write", trial)) return;
+    if (!this.mayHaveGaps) return;
     try {
+      const trial = `${this.#recordPath}.new`;
       writeNew(trial, "");
       Deno.removeSync(trial);
     } catch (error) {
@@ -1145,7 +1149,7 @@ class PartFile implements Output {
     }
     const record = parseRecord(text);
     if (!record || !isContinuable(record, url) || size > (record.total ?? Infinity)) return;
-    if (size < (record.ranges?.at(-1)?.[1] ?? 0)) return;
+    if (record.ranges && !this.mayHaveGaps || size < (record.ranges?.at(-1)?.[1] ?? 0)) return;
     this.size = record.ranges?.reduce((sum, [start, end]) => sum + end - start, 0) ?? size;
     this.record = this.size === record.total ? { ...record, ranges: undefined } : record;
   }
@@ -1327,9 +1331,8 @@ class PartFile implements Output {
   #note(record: VersionRecord) {
     const fresh = `${this.#recordPath}.new`, text = JSON.stringify(record, null, 1);
     try {
-      const atomic = isGranted("write", fresh) && isGranted("read", fresh);
-      writeNew(atomic ? fresh : this.#recordPath, text);
-      if (atomic) Deno.renameSync(fresh, this.#recordPath);
+      writeNew(this.mayHaveGaps ? fresh : this.#recordPath, text);
+      if (this.mayHaveGaps) Deno.renameSync(fresh, this.#recordPath);
     } catch (error) {
       throw cannotWrite(`${this.path}.json`, error);
     }
@@ -1852,7 +1855,9 @@ class Transfer {
     const { output } = this, { onDialogue } = this.#options;
     const connections = this.#onlyOne ? 1 : this.#options.connections ?? 1;
     const gaps = output?.record?.ranges !== undefined;
-    if (!(output instanceof PartFile) || !gaps && connections < 2) return false;
+    if (!(output instanceof PartFile) || !output.mayHaveGaps || !gaps && connections < 2) {
+      return false;
+    }
     const none = /\bnone\b/i.test(valueOf(response.head, "accept-ranges") ?? "");
     if (!gaps && (none || total === undefined || !this.#mayBeContinued(output))) {
       onDialogue?.("* One connection only: the server has no ranges, length or validator");
