@@ -212,7 +212,12 @@ export const OPTIONS = {
     help: "Basic authentication",
   },
   "netrc-file": { value: PATH, help: "credentials by host, in netrc form" },
-  "user-agent": { letter: "A", value: anyText("TEXT", "a text"), default: USER_AGENT, help: "" },
+  "user-agent": {
+    letter: "A",
+    value: anyText("TEXT", "a text"),
+    default: USER_AGENT,
+    help: "the User-Agent",
+  },
   compressed: { help: "ask for gzip, deflate, br or zstd and decode it" },
   "max-redirs": { value: COUNT, default: 20, help: "how many redirects to follow" },
   "no-location": { help: "follow none" },
@@ -221,7 +226,7 @@ export const OPTIONS = {
     group: "Connection",
     letter: "x",
     value: { ...anyText("URL", "the URL of a proxy"), secret: true },
-    help: "http, socks5 (http_proxy, https_proxy, all_proxy, no_proxy)",
+    help: "http or socks5 (http_proxy, …, no_proxy)",
   },
   cacert: { value: PATH, many: true, help: "trust these PEM certificates too" },
   "connect-timeout": { value: SECONDS, default: 30, help: "from name lookup to TLS" },
@@ -2030,7 +2035,7 @@ Needs --allow-net, and --allow-write for the file; with --allow-read for its
 folder, too, a file is replaced only by a complete one, and -C goes on.
 
   deno run --allow-net --allow-write fetch.ts http://127.0.0.1:8000/a.html
-  deno run --allow-net --allow-read=. --allow-write=. fetch.ts -C -o big.iso URL`;
+  deno run --allow-net --allow-read=. --allow-write=. fetch.ts -C -o a.iso URL`;
 
 /** What to do about an error, by its topic or code. */
 const ADVICE: Record<string, string> = {
@@ -2140,9 +2145,9 @@ function proxiesFromEnvironment(): { http?: string; https?: string } {
 }
 
 async function readCertificate(path: string): Promise<string> {
-  const { checkCertificates } = await import("./protocol/tls.ts");
-  const pem = await readText("cacert", path);
-  checkCertificates(pem, path);
+  const { certificateFault } = await import("./protocol/tls.ts");
+  const pem = await readText("cacert", path), fault = certificateFault(pem);
+  if (fault) throw usageError(`cannot read --cacert ${path}: ${fault}`);
   return pem;
 }
 
