@@ -31,6 +31,7 @@
 import {
   abortable,
   type Address,
+  anyText,
   COMMON,
   Deadline,
   decimal,
@@ -49,7 +50,6 @@ import {
   stderr,
   stdout,
   systemReason,
-  text,
   TransientError,
   TrioError,
   unbracketed,
@@ -62,7 +62,6 @@ import {
 import { escaped, quote, unescaped } from "./protocol/escapes.ts";
 import { Replies, replyTo } from "./protocol/greeting.ts";
 import { histogram, type Statistics, statistics, toMicroseconds } from "./protocol/statistics.ts";
-
 export { type Address, EXIT, Replies, type Statistics, statistics, TransientError, TrioError };
 
 // --- Options and results -----------------------------------------------------
@@ -898,18 +897,18 @@ const ESCAPED: Value<Uint8Array<ArrayBuffer>> = {
 export const OPTIONS = {
   hostname: {
     group: "The server",
-    value: text("HOST", "a name or address"),
+    value: anyText("HOST", "a name or address"),
     default: "127.0.0.1",
     help: "its name or address; HOST:PORT, too",
   },
   port: { letter: "p", value: whole("PORT", 1, 65535), default: 9999, help: "its port" },
   tls: { help: "use TLS" },
   cacert: {
-    value: text("FILE", "a file of PEM certificates"),
+    value: anyText("FILE", "a file of PEM certificates"),
     many: true,
     help: "use TLS, and trust the certificates in FILE, too",
   },
-  servername: { value: text("NAME", "a name"), help: "use TLS; its certificate is for NAME" },
+  servername: { value: anyText("NAME", "a name"), help: "use TLS; its certificate is for NAME" },
   wait: {
     group: "Time, in seconds",
     letter: "w",

@@ -26,6 +26,7 @@
 import {
   abortable,
   type Address,
+  anyText,
   COMMON,
   Deadline,
   decimal,
@@ -51,7 +52,6 @@ import {
   stderr,
   stdout,
   systemReason,
-  text,
   TransientError,
   TrioError,
   unbracketed,
@@ -61,11 +61,9 @@ import {
   whole,
   writeAll,
 } from "./mod.ts";
-import { type Checksum, checksumFor, parseChecksums, parseSha256 } from "./protocol/checksums.ts";
-import { decoded } from "./protocol/coding.ts";
-import { remoteName } from "./protocol/content_disposition.ts";
+import type { Checksum, RunningSum } from "./protocol/checksums.ts";
 import { CookieJar } from "./protocol/cookies.ts";
-import { fileName, folderOf, partName, safeName } from "./protocol/file_name.ts";
+import { fileName, folderOf, partName, pathOf, safeName } from "./protocol/file_name.ts";
 import {
   checkCodings,
   codingsIn,
@@ -75,10 +73,8 @@ import {
   valueOf,
   valuesOf,
 } from "./protocol/head.ts";
-import { parseHttpDate, retryAfter } from "./protocol/http_date.ts";
-import { decodeText, parseLines, parseUrlList } from "./protocol/lists.ts";
-import { credentialsFor, parseNetrc } from "./protocol/netrc.ts";
-import { type Piece, Pieces } from "./protocol/pieces.ts";
+import { parseHttpDate } from "./protocol/http_date.ts";
+import type { Piece, Pieces } from "./protocol/pieces.ts";
 import {
   grouped,
   type Progress,
@@ -87,7 +83,7 @@ import {
   type Timing,
   timingText,
 } from "./protocol/progress.ts";
-import { RateLimit } from "./protocol/rate.ts";
+import type { RateLimit } from "./protocol/rate.ts";
 import {
   bypassesProxy,
   connectLines,
@@ -101,18 +97,20 @@ import {
   parseUrl,
   portOf,
   redirectTarget,
+  requestBytes,
   requestLines,
   SECRET_HEADER,
   shown,
   USER_AGENT,
   userinfo,
   withoutSecretHeaders,
-  withoutSecrets,
   withoutUser,
   withScheme,
 } from "./protocol/request.ts";
-import { ResponseReader } from "./protocol/response.ts";
+import { type Framing, ResponseReader } from "./protocol/response.ts";
+import { pauseBefore, statusError } from "./protocol/retry.ts";
 import {
+  firstGap,
   type ForeignFile,
   isContinuable,
   judge,
@@ -125,8 +123,6 @@ import {
   validatorOf,
   type VersionRecord,
 } from "./protocol/resume.ts";
-import { socks5 } from "./protocol/socks5.ts";
-
 export { EXIT, TransientError, TrioError } from "./mod.ts";
 export { fileName } from "./protocol/file_name.ts";
 export { type Head, parseHead } from "./protocol/head.ts";
@@ -134,6 +130,7 @@ export { type Progress, progressText, type Timing, timingText } from "./protocol
 export { bypassesProxy, HttpUrl, parseUrl } from "./protocol/request.ts";
 export { type Framing, framing, ResponseReader } from "./protocol/response.ts";
 export { type Checksum } from "./protocol/checksums.ts";
+export { type FailedAnswer, statusError } from "./protocol/retry.ts";
 export { CookieJar } from "./protocol/cookies.ts";
 
 // --- Options and results -----------------------------------------------------
@@ -141,17 +138,17 @@ export { CookieJar } from "./protocol/cookies.ts";
 const SECONDS = decimal("S", 0.001, MAX_TIMER_S);
 const COUNT = whole("N", 0, 1_000_000);
 const CONNECTIONS = whole("N", 1, 64);
-const PATH = text("FILE", "a file name");
+const PATH = anyText("FILE", "a file name");
+
 const SIZE: Value<number> = {
   name: "SIZE",
   takes: "a number of bytes, perhaps with K, M or G",
   parse(text) {
     const [, digits, unit = ""] = /^(\d{1,12})([KMG]?)$/i.exec(text) ?? [];
-    return digits
-      ? Number(digits) * 1024 ** "KMG".indexOf(unit.toUpperCase() || "-") + 0
-      : undefined;
+    return digits ? Number(digits) * 1024 ** " KMG".indexOf(unit.toUpperCase()) : undefined;
   },
 };
+
 const RANGE: Value<string> = {
   name: "A-B",
   takes: "one range of bytes, like 0-99, 100- or -5",
@@ -162,17 +159,23 @@ const RANGE: Value<string> = {
   },
 };
 
+const SHA256: Value<string> = {
+  name: "HEX",
+  takes: "64 hex digits",
+  parse: (text) => /^[\da-f]{64}$/i.test(text) ? text : undefined,
+};
+
 /** The options of the command line, and what holds without them. */
 export const OPTIONS = {
   output: {
     group: "Output",
     letter: "o",
-    value: text("FILE", "a file name, or - for stdout"),
+    value: anyText("FILE", "a file name, or - for stdout"),
     many: true,
     help: "the file, - is stdout (the last part of the URL)",
   },
   "output-dir": {
-    value: text("DIR", "a folder"),
+    value: anyText("DIR", "a folder"),
     help: "the folder for the files, made if missing",
   },
   "remote-name": { letter: "J", help: "the name that the server gives (Content-Disposition)" },
@@ -181,15 +184,15 @@ export const OPTIONS = {
   "no-clobber": { help: "fail rather than replace a file" },
   "remote-time": { letter: "R", help: "give the file the server's time" },
   "max-filesize": { value: SIZE, help: "fail if it gets larger: 100K, 5M, 2G" },
-  sha256: { value: text("HEX", "64 hex digits"), many: true, help: "check the file first" },
+  sha256: { value: SHA256, many: true, help: "check the file before it takes its name" },
   checksum: {
-    value: text("FILE", "a list of checksums, a file or a URL"),
+    value: anyText("FILE", "a list of checksums, a file or a URL"),
     help: "the same, from a list of sha256sum or sha512sum",
   },
   "input-file": {
     group: "URLs",
     letter: "i",
-    value: text("FILE", "a file of URLs, or - for stdin"),
+    value: anyText("FILE", "a file of URLs, or - for stdin"),
     help: "more URLs, one a line",
   },
   parallel: { letter: "j", value: CONNECTIONS, default: 1, help: "so many URLs at a time" },
@@ -198,18 +201,18 @@ export const OPTIONS = {
   header: {
     group: "Request",
     letter: "H",
-    value: text("LINE", 'a line "Name: value", or @FILE'),
+    value: anyText("LINE", 'a line "Name: value", or @FILE'),
     many: true,
     help: "an extra header line; @FILE has some",
   },
   head: { letter: "I", help: "ask for the head only and print it" },
   user: {
     letter: "u",
-    value: { ...text("USER[:PASS]", "USER:PASS, or USER to be asked"), secret: true },
+    value: { ...anyText("USER[:PASS]", "USER:PASS, or USER to be asked"), secret: true },
     help: "Basic authentication",
   },
   "netrc-file": { value: PATH, help: "credentials by host, in netrc form" },
-  "user-agent": { letter: "A", value: text("TEXT", "a text"), default: USER_AGENT, help: "" },
+  "user-agent": { letter: "A", value: anyText("TEXT", "a text"), default: USER_AGENT, help: "" },
   compressed: { help: "ask for gzip, deflate, br or zstd and decode it" },
   "max-redirs": { value: COUNT, default: 20, help: "how many redirects to follow" },
   "no-location": { help: "follow none" },
@@ -217,7 +220,7 @@ export const OPTIONS = {
   proxy: {
     group: "Connection",
     letter: "x",
-    value: { ...text("URL", "the URL of a proxy"), secret: true },
+    value: { ...anyText("URL", "the URL of a proxy"), secret: true },
     help: "http, socks5 (http_proxy, https_proxy, all_proxy, no_proxy)",
   },
   cacert: { value: PATH, many: true, help: "trust these PEM certificates too" },
@@ -319,8 +322,8 @@ export interface DownloadOptions extends RequestOptions {
   retry?: number;
   /** The SHA-256 of the file, in hex; it is checked before FILE is replaced. */
   sha256?: string | undefined;
-  /** The same with another algorithm, or found by the file's name. */
-  checksum?: Checksum | ((file: string) => Checksum) | undefined;
+  /** The same with another algorithm, or found by the file's name or the URL. */
+  checksum?: Checksum | ((file: string, url: URL) => Checksum) | undefined;
   /** Whether status 400 or more is an error (true). */
   fail?: boolean;
   /** Gives the file the time of Last-Modified. */
@@ -376,6 +379,45 @@ interface ExchangeOptions extends Omit<RequestOptions, "headers"> {
   cookie: string | undefined;
 }
 
+function proxyFor(url: URL, { proxy, noProxy = "" }: RequestOptions): HttpUrl | undefined {
+  const text = typeof proxy === "object"
+    ? proxy[url.protocol === "https:" ? "https" : "http"]
+    : proxy;
+  return text && !bypassesProxy(noProxy, url) ? parseProxy(text) : undefined;
+}
+
+function timedLookup(hostname: string): { ms: number | null } & Disposable {
+  const controller = new AbortController();
+  const started = performance.now();
+  const lookup = {
+    ms: /^[\d.]+$|:/.test(hostname) ? 0 : null as number | null,
+    [Symbol.dispose]: () => controller.abort(),
+  };
+  // where not all of the network is granted, the name server would be asked for
+  if (lookup.ms === null && Deno.permissions.querySync({ name: "net" }).state === "granted") {
+    Deno.resolveDns(hostname, "A", { signal: controller.signal }).then(
+      () => lookup.ms = performance.now() - started,
+      () => {}, // names from elsewhere than DNS: then it counts to the connection
+    );
+  }
+  return lookup;
+}
+
+async function readExactly(conn: Deno.Conn, count: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(count);
+  for (let at = 0; at < count;) {
+    const n = await conn.read(bytes.subarray(at));
+    if (n === null) throw new Error("it closed the connection");
+    at += n;
+  }
+  return bytes;
+}
+
+function unlessBroken(error: unknown) {
+  const { BrokenPipe, ConnectionReset } = Deno.errors;
+  if (!(error instanceof BrokenPipe || error instanceof ConnectionReset)) throw error;
+}
+
 /**
  * A connection, one request on it, and its response. It owns the connection: whatever ends the
  * exchange (its limits, the caller's signal, an error, the end of the body) closes it, which is
@@ -414,7 +456,8 @@ class Exchange implements Source, Disposable {
     const proxy = this.#url.protocol === "http:" && this.#proxy?.protocol === "http:"
       ? this.#proxy
       : undefined;
-    const lines = requestLines(this.#url, this.#options, proxy);
+    const tunnelled = this.#proxy !== undefined && proxy === undefined;
+    const lines = requestLines(this.#url, { ...this.#options, tunnelled }, proxy);
     await this.#connect();
     const started = performance.now();
     const waiting = () =>
@@ -427,7 +470,7 @@ class Exchange implements Source, Disposable {
     this.#deadline.clear();
     this.timing.wait = performance.now() - started;
     this.#bodyStarted = performance.now();
-    this.#prepareBody(this.#reader.framing!, compressed ?? false);
+    await this.#prepareBody(this.#reader.framing!, compressed ?? false);
   }
 
   /** Reads up to `p.length` bytes of the body, all codings undone; `null` at its end. */
@@ -497,6 +540,7 @@ class Exchange implements Source, Disposable {
     const user = name ? { name, password } : undefined;
     const target = { hostname: unbracketed(this.#url.hostname), port: portOf(this.#url) };
     this.#options.onDialogue?.(`* SOCKS5 to ${hostPort(target)}`);
+    const { socks5 } = await import("./protocol/socks5.ts");
     await this.#ofProxy(proxy, async (conn) => {
       const dialogue = socks5(target, user);
       for (let step = dialogue.next(); !step.done;) {
@@ -545,6 +589,7 @@ class Exchange implements Source, Disposable {
       onDialogue?.(`* TLS with ${this.#url.host}, ALPN ${alpnProtocol ?? "none"}`);
     } catch (error) {
       this.#deadline.signal.throwIfAborted();
+      const { tlsError } = await import("./protocol/tls.ts");
       throw tlsError(error, this.#url.host);
     }
   }
@@ -561,7 +606,7 @@ class Exchange implements Source, Disposable {
     const { onDialogue } = this.#options;
     onDialogue?.([...lines, ""].map((line) => `> ${maskedLine(line)}`.trimEnd()).join("\n"));
     waiting();
-    const bytes = new TextEncoder().encode(lines.join("\r\n") + "\r\n\r\n");
+    const bytes = requestBytes(lines);
     // a peer may answer and close before it has read the request: its answer counts
     await this.#wait(writeAll(this.#conn!, bytes).catch(unlessBroken));
     const reader = this.#reader = new ResponseReader(method);
@@ -583,14 +628,18 @@ class Exchange implements Source, Disposable {
 
   // Receiving the body
 
-  #prepareBody(framing: { kind: string; length: number; codings: string[] }, compressed: boolean) {
+  async #prepareBody(framing: Framing, compressed: boolean) {
     const codings = [...framing.codings];
     if (compressed && framing.kind !== "none") {
       codings.unshift(...codingsIn(this.head, "content-encoding"));
       checkCodings(codings, CONTENT_CODINGS);
     }
     const coded: Source = { read: (p) => this.#readCoded(p) };
-    this.#body = codings.length === 0 ? coded : decoded(coded, codings);
+    this.#body = coded;
+    if (codings.length > 0) {
+      const { decoded } = await import("./protocol/coding.ts");
+      this.#body = decoded(coded, codings);
+    }
     if (codings.length === 0 && framing.kind === "length") this.length = framing.length;
   }
 
@@ -655,69 +704,6 @@ class Exchange implements Source, Disposable {
       if (!(error instanceof Deno.errors.BadResource)) throw error; // closed
     }
   }
-}
-
-function proxyFor(url: URL, { proxy, noProxy = "" }: RequestOptions): HttpUrl | undefined {
-  const text = typeof proxy === "object"
-    ? proxy[url.protocol === "https:" ? "https" : "http"]
-    : proxy;
-  return text && !bypassesProxy(noProxy, url) ? parseProxy(text) : undefined;
-}
-
-function timedLookup(hostname: string): { ms: number | null } & Disposable {
-  const controller = new AbortController();
-  const started = performance.now();
-  const lookup = {
-    ms: /^[\d.]+$|:/.test(hostname) ? 0 : null as number | null,
-    [Symbol.dispose]: () => controller.abort(),
-  };
-  // where not all of the network is granted, the name server would be asked for
-  if (lookup.ms === null && Deno.permissions.querySync({ name: "net" }).state === "granted") {
-    Deno.resolveDns(hostname, "A", { signal: controller.signal }).then(
-      () => lookup.ms = performance.now() - started,
-      () => {}, // names from elsewhere than DNS: then it counts to the connection
-    );
-  }
-  return lookup;
-}
-
-async function readExactly(conn: Deno.Conn, count: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(count);
-  for (let at = 0; at < count;) {
-    const n = await conn.read(bytes.subarray(at));
-    if (n === null) throw new Error("it closed the connection");
-    at += n;
-  }
-  return bytes;
-}
-
-function unlessBroken(error: unknown) {
-  const { BrokenPipe, ConnectionReset } = Deno.errors;
-  if (!(error instanceof BrokenPipe || error instanceof ConnectionReset)) throw error;
-}
-
-function tlsError(error: unknown, host: string): TrioError {
-  const text = systemReason(error);
-  const why = /^invalid peer certificate: (.*)$/s.exec(text)?.[1];
-  if (why !== undefined) {
-    const topic = why.startsWith("UnknownIssuer") ? "issuer" : undefined;
-    const text = `the certificate of ${host} is not trusted: ${certificateReason(why)}`;
-    return new TrioError(EXIT.certificate, text, { cause: error, topic });
-  }
-  const plain = text.includes("InvalidContentType");
-  const what = plain ? "what answers there is not TLS" : text;
-  return new TrioError(EXIT.tls, `TLS handshake with ${host} failed: ${what}`, { cause: error });
-}
-
-function certificateReason(why: string): string {
-  if (why.startsWith("UnknownIssuer")) return "unknown issuer";
-  if (/not ?valid ?for ?name/i.test(why)) return "it is for another name";
-  if (/expired/i.test(why)) return "it has expired";
-  if (why.startsWith("CaUsedAsEndEntity")) {
-    return "it is an authority's own, which signs others and serves nobody; make one for the " +
-      "server, signed by it";
-  }
-  return why;
 }
 
 // --- A request ---------------------------------------------------------------
@@ -801,6 +787,32 @@ export class HttpResponse implements Disposable {
   }
 }
 
+/** The limit for everything, which the caller's signal ends too. */
+function totalDeadline({ signal, maxTime }: RequestOptions): Deadline {
+  const deadline = new Deadline(signal);
+  if (maxTime !== undefined) {
+    const text = `timed out: not done within ${maxTime} s`;
+    deadline.set(maxTime, () => new TrioError(EXIT.timeout, text, { topic: "max-time" }));
+  }
+  return deadline;
+}
+
+/** Who asks: what was given is for the first origin, what a URL has for its own. */
+function userFor(target: URL, first: URL, { user, credentials }: RequestOptions) {
+  const given = target.origin === first.origin ? user ?? userinfo(first) : undefined;
+  return given ?? userinfo(target) ?? credentials?.(unbracketed(target.hostname));
+}
+
+function tooManyRedirects(limit: number, redirects: Redirect[], head: Head): TrioError {
+  const seen = redirects.some(({ from }) => from === redirects.at(-1)?.to);
+  const loop = seen && valueOf(head, "set-cookie") !== undefined
+    ? "; they go in a circle, and the server sets a cookie each time: it may want one that it " +
+      "does not get back"
+    : "";
+  const text = `more than ${limit} redirects${loop}`;
+  return new TrioError(EXIT.redirect, text, { topic: "redirects" });
+}
+
 /**
  * Requests `url` and follows redirects (RFC 9110 section 15.4). Deno 2.9 leaves the socket of a
  * TLS handshake that is aborted open until the peer closes it or the process ends.
@@ -862,32 +874,6 @@ export async function request(
   }
 }
 
-/** The limit for everything, which the caller's signal ends too. */
-function totalDeadline({ signal, maxTime }: RequestOptions): Deadline {
-  const deadline = new Deadline(signal);
-  if (maxTime !== undefined) {
-    const text = `timed out: not done within ${maxTime} s`;
-    deadline.set(maxTime, () => new TrioError(EXIT.timeout, text, { topic: "max-time" }));
-  }
-  return deadline;
-}
-
-/** Who asks: what was given is for the first origin, what a URL has for its own. */
-function userFor(target: URL, first: URL, { user, credentials }: RequestOptions) {
-  const given = target.origin === first.origin ? user ?? userinfo(first) : undefined;
-  return given ?? userinfo(target) ?? credentials?.(unbracketed(target.hostname));
-}
-
-function tooManyRedirects(limit: number, redirects: Redirect[], head: Head): TrioError {
-  const seen = redirects.some(({ from }) => from === redirects.at(-1)?.to);
-  const loop = seen && valueOf(head, "set-cookie") !== undefined
-    ? "; they go in a circle, and the server sets a cookie each time: it may want one that it " +
-      "does not get back"
-    : "";
-  const text = `more than ${limit} redirects${loop}`;
-  return new TrioError(EXIT.redirect, text, { topic: "redirects" });
-}
-
 // --- The output --------------------------------------------------------------
 
 /** What is worth a write of its own while the disk is idle, in bytes. */
@@ -918,7 +904,7 @@ interface Output {
   /** Adds bytes of the body. */
   write(bytes: Uint8Array): Promise<void>;
   /** The body is complete: checks it and gives it its name, in one act. */
-  commit(modified: Date | undefined): Promise<void>;
+  commit(): Promise<void>;
   /** Checks FILE as it is, without a body. */
   check?(): Promise<void>;
   /** Leaves what came for a later run, if that can go on with it. */
@@ -930,43 +916,64 @@ interface OutputOptions {
   clobber: boolean;
   resume: boolean;
   url: string;
-  checksum: Checksum | undefined;
+  /** Adds up the bytes, if a checksum is expected. */
+  sum: RunningSum | undefined;
   remoteTime: boolean;
   signal: AbortSignal;
 }
 
-/** Adds up the checksum of the bytes in their order, if one is expected. */
-class Summer {
-  #hash: import("node:crypto").Hash | undefined;
+/** What `look` gives; `undefined` if it is not there. */
+function found<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
 
-  constructor(readonly expected: Checksum | undefined) {}
+function cannotWrite(path: string, why: unknown, topic?: string): Error {
+  if (why instanceof Deno.errors.NotCapable) {
+    if (!why.message.includes("all access")) return why;
+    const text = `${path} is under /dev, which Deno opens only with --allow-all`;
+    return new TrioError(EXIT.permission, text, { cause: why });
+  }
+  const reason = typeof why === "string" ? why : systemReason(why);
+  return new TrioError(EXIT.write, `cannot write ${path}: ${reason}`, { cause: why, topic });
+}
 
-  /** Starts with what is in `file` up to `size`. */
-  async start(file?: Deno.FsFile, size: number = 0) {
-    if (!this.expected) return;
-    const { createHash } = await import("node:crypto");
-    this.#hash = createHash(this.expected.algorithm.replace("-", "").toLowerCase());
-    if (!file || size === 0) return;
-    file.seekSync(0, Deno.SeekMode.Start);
-    let left = size;
-    for await (const bytes of readUntilEof(file)) {
-      this.#hash.update(bytes.subarray(0, left));
-      left -= Math.min(left, bytes.length);
-      if (left === 0) break;
+function isThere(path: string): Error {
+  return cannotWrite(path, "it is there already");
+}
+
+const bodyToStdout: Sink = {
+  write(bytes) {
+    if (Deno.stdout.isTerminal() && bytes.includes(0)) {
+      throw cannotWrite("stdout", "binary data would mess up the terminal", "terminal");
     }
-  }
+    return stdout.write(bytes);
+  },
+};
 
-  add(bytes: Uint8Array) {
-    this.#hash?.update(bytes);
-  }
+/** Writes a file of our own; a link that has its name is not followed, but replaced. */
+function writeNew(path: string, text: string) {
+  found(() => Deno.removeSync(path));
+  Deno.writeTextFileSync(path, text, { createNew: true, mode: 0o600 });
+}
 
-  /** @throws {TrioError} with code 90 if it is not the one expected. */
-  check() {
-    if (!this.expected) return;
-    const { algorithm, hex } = this.expected, found = this.#hash!.digest("hex");
-    if (found === hex) return;
-    throw new TrioError(EXIT.checksum, `the ${algorithm} is ${found}, not ${hex}`);
+/** What is nice to have and refused is no failure. */
+function optional(act: () => void) {
+  try {
+    act();
+  } catch {
+    // another owner's file, a file system without times or modes
   }
+}
+
+/** Gives a file the Last-Modified of its version, if there is one. */
+function giveRemoteTime(file: Deno.FsFile | undefined, record: VersionRecord | undefined) {
+  const modified = parseHttpDate(record?.lastModified ?? "", new Date());
+  if (modified) optional(() => file?.utimeSync(modified, modified));
 }
 
 /** stdout, a device or a pipe, or a file that may be written but not looked at. */
@@ -978,11 +985,8 @@ class DirectOutput implements Output {
   #sink: Sink | undefined;
   /** The sink, if it is a regular file. */
   #file: Deno.FsFile | undefined;
-  #sum: Summer;
 
-  constructor(readonly name: string, readonly options: OutputOptions) {
-    this.#sum = new Summer(options.checksum);
-  }
+  constructor(readonly name: string, readonly options: OutputOptions) {}
 
   get path() {
     return this.name === "-" ? "stdout" : this.name;
@@ -1005,7 +1009,7 @@ class DirectOutput implements Output {
   async restart(record: VersionRecord) {
     this.size = 0;
     this.record = record;
-    await this.#sum.start();
+    await this.options.sum?.start();
     this.#sink ??= await this.#open();
     try {
       this.#file?.truncateSync(0);
@@ -1027,20 +1031,21 @@ class DirectOutput implements Output {
   async proceed() {}
 
   async write(bytes: Uint8Array) {
-    const written = writeAll(this.#sink!, bytes);
-    // a pipe may take nothing for ever; what goes to a file is waited for, or it comes late
-    await this.#io(this.#file ? written : abortable(written, this.options.signal));
-    this.#sum.add(bytes);
-    this.size += bytes.length;
+    for (let rest = bytes; rest.length > 0;) { // what came before a write that fails counts
+      const written = this.#sink!.write(rest);
+      // a pipe may take nothing for ever; what goes to a file is waited for, or it comes late
+      const n = await this.#io(this.#file ? written : abortable(written, this.options.signal));
+      this.options.sum?.add(rest.subarray(0, n));
+      this.size += n;
+      rest = rest.subarray(n);
+    }
   }
 
   // deno-lint-ignore require-await
-  async commit(modified: Date | undefined) {
+  async commit() {
     this.options.signal.throwIfAborted();
-    this.#sum.check();
-    if (modified && this.options.remoteTime) {
-      optional(() => this.#file?.utimeSync(modified, modified));
-    }
+    this.options.sum?.check();
+    if (this.options.remoteTime) giveRemoteTime(this.#file, this.record);
     this.#close();
   }
 
@@ -1057,20 +1062,15 @@ class DirectOutput implements Output {
     try {
       return await pending;
     } catch (error) {
-      if (error === this.options.signal.reason) throw error;
+      if (error === this.options.signal.reason || error instanceof TrioError) throw error;
       throw cannotWrite(this.path, error);
     }
   }
 }
 
-const bodyToStdout: Sink = {
-  write(bytes) {
-    if (Deno.stdout.isTerminal() && bytes.includes(0)) {
-      throw new Error("binary data would mess up the terminal");
-    }
-    return stdout.write(bytes);
-  },
-};
+function isGranted(name: "read" | "write", path: string): boolean {
+  return Deno.permissions.querySync({ name, path }).state === "granted";
+}
 
 /**
  * FILE.part, which replaces FILE once it is complete and checked, and FILE.part.json, the record
@@ -1088,27 +1088,32 @@ class PartFile implements Output {
   readonly worthWriting = WRITE_SIZE;
   isThere = false;
   readonly path: string;
+  /** Where it is, all links followed. */
+  readonly #path: string;
   readonly #recordPath: string;
+  /** Whether a record can replace another in one act: else there can be no gaps to keep up with. */
+  readonly mayHaveGaps: boolean;
   /** The permissions of FILE, which what replaces it gets. */
   #mode: number | undefined;
   #file: Deno.FsFile | undefined;
   #created = false;
-  #sum: Summer;
   /** Writes to different places wait for each other: each is a seek and a write. */
   #writing: Promise<unknown> = Promise.resolve();
 
-  /** `target` is where FILE is, all links followed. */
-  constructor(readonly target: string, readonly options: OutputOptions) {
-    this.path = partName(target);
-    this.#recordPath = `${this.path}.json`;
-    this.#sum = new Summer(options.checksum);
+  /** `target` is where FILE is, all links followed; `name` is what it is called. */
+  constructor(readonly target: string, readonly name: string, readonly options: OutputOptions) {
+    this.path = partName(name);
+    this.#path = partName(target);
+    this.#recordPath = `${this.#path}.json`;
+    const fresh = `${this.#recordPath}.new`;
+    this.mayHaveGaps = isGranted("write", fresh) && isGranted("read", fresh);
   }
 
   /** Looks at what is there, and changes nothing. */
   look(info: Deno.FileInfo | undefined) {
     this.isThere = info !== undefined;
     this.#mode = info?.mode ?? undefined;
-    const part = found(() => Deno.lstatSync(this.path));
+    const part = found(() => Deno.lstatSync(this.#path));
     if (!part) this.#lookElsewhere(info);
     else if (!part.isFile) throw cannotWrite(this.path, "it is no regular file");
     else this.#lookAtPart();
@@ -1119,10 +1124,10 @@ class PartFile implements Output {
     if (info && this.options.resume) {
       this.foreign = { isTarget: true, size: info.size, modified: info.mtime ?? new Date() };
     }
-    const trial = `${this.#recordPath}.new`;
-    if (!isGranted("write", trial)) return;
+    if (!this.mayHaveGaps) return;
     try {
-      Deno.writeFileSync(trial, new Uint8Array());
+      const trial = `${this.#recordPath}.new`;
+      writeNew(trial, "");
       Deno.removeSync(trial);
     } catch (error) {
       throw cannotWrite(this.path, error);
@@ -1144,9 +1149,9 @@ class PartFile implements Output {
     }
     const record = parseRecord(text);
     if (!record || !isContinuable(record, url) || size > (record.total ?? Infinity)) return;
-    if (size < (record.ranges?.at(-1)?.[1] ?? 0)) return;
-    this.record = record;
+    if (record.ranges && !this.mayHaveGaps || size < (record.ranges?.at(-1)?.[1] ?? 0)) return;
     this.size = record.ranges?.reduce((sum, [start, end]) => sum + end - start, 0) ?? size;
+    this.record = this.size === record.total ? { ...record, ranges: undefined } : record;
   }
 
   forget() {
@@ -1155,7 +1160,7 @@ class PartFile implements Output {
   }
 
   async restart(record: VersionRecord) {
-    await this.#sum.start();
+    await this.options.sum?.start();
     this.#empty();
     this.#note(record);
     this.foreign = undefined;
@@ -1179,16 +1184,25 @@ class PartFile implements Output {
   }
 
   async proceed() {
-    if (this.record?.ranges) return;
-    await this.#sum.start(this.#file, this.size);
+    if (this.record?.ranges) return await this.fill();
+    await this.#sumUp();
     this.#file!.truncateSync(this.size);
     this.#file!.seekSync(this.size, Deno.SeekMode.Start);
   }
 
+  /** Adds up what is there. */
+  async #sumUp() {
+    this.#file!.seekSync(0, Deno.SeekMode.Start);
+    await this.options.sum?.start(this.#file, this.size);
+  }
+
   async write(bytes: Uint8Array) {
-    await this.#io(writeAll(this.#file!, bytes));
-    this.#sum.add(bytes);
-    this.size += bytes.length;
+    for (let rest = bytes; rest.length > 0;) { // what came before a write that fails counts
+      const n = await this.#io(this.#file!.write(rest));
+      this.options.sum?.add(rest.subarray(0, n));
+      this.size += n;
+      rest = rest.subarray(n);
+    }
   }
 
   /** Writes bytes to their place: those of several connections come in any order. */
@@ -1211,29 +1225,28 @@ class PartFile implements Output {
   /** All bytes are there, and no gap is left. */
   async fill() {
     this.record = { ...this.record!, ranges: undefined };
-    await this.#sum.start(this.#file, this.size);
+    await this.#sumUp();
   }
 
   async check() {
     using file = Deno.openSync(this.target, { read: true });
     this.size = file.statSync().size;
-    await this.#sum.start(file, this.size);
-    this.#sum.check();
+    await this.options.sum?.start(file, this.size);
+    this.options.sum?.check();
   }
 
-  async commit(modified: Date | undefined) {
+  async commit() {
     await this.#writing;
     // from here on nothing is waited for: a signal comes before all of it, or after
     this.options.signal.throwIfAborted();
-    this.#sum.check();
+    this.options.sum?.check();
     this.#verify();
-    const time = this.options.remoteTime && modified || new Date();
-    optional(() => this.#file!.utimeSync(time, time));
-    if (this.#mode !== undefined) optional(() => Deno.chmodSync(this.path, this.#mode! & 0o7777));
+    if (this.options.remoteTime) giveRemoteTime(this.#file, this.record);
+    if (this.#mode !== undefined) optional(() => Deno.chmodSync(this.#path, this.#mode! & 0o7777));
     try {
       this.#takeName();
     } catch (error) {
-      throw error instanceof TrioError ? error : cannotWrite(this.target, error);
+      throw error instanceof TrioError ? error : cannotWrite(this.name, error);
     }
     optional(() => Deno.removeSync(this.#recordPath));
     this.#close();
@@ -1243,30 +1256,30 @@ class PartFile implements Output {
   #takeName() {
     if (this.options.clobber) return this.#rename();
     try {
-      Deno.linkSync(this.path, this.target);
+      Deno.linkSync(this.#path, this.target);
     } catch (error) {
-      if (error instanceof Deno.errors.AlreadyExists) throw isThere(this.target);
+      if (error instanceof Deno.errors.AlreadyExists) throw isThere(this.name);
       // a file system without hard links: an empty file takes the name
       Deno.openSync(this.target, { write: true, createNew: true }).close();
       return this.#rename();
     }
-    Deno.removeSync(this.path);
+    Deno.removeSync(this.#path);
   }
 
   #rename() {
     try {
-      Deno.renameSync(this.path, this.target);
+      Deno.renameSync(this.#path, this.target);
     } catch (error) {
       const { Busy } = Deno.errors;
       if (!(error instanceof Busy) && !/EBUSY|EXDEV|cross-device/i.test(String(error))) throw error;
-      Deno.copyFileSync(this.path, this.target); // a mount point cannot be replaced
-      Deno.removeSync(this.path);
+      Deno.copyFileSync(this.#path, this.target); // a mount point cannot be replaced
+      Deno.removeSync(this.#path);
     }
   }
 
   keep() {
     if (this.#created && this.size === 0) {
-      optional(() => Deno.removeSync(this.path));
+      optional(() => Deno.removeSync(this.#path));
       optional(() => Deno.removeSync(this.#recordPath));
     }
     this.#close();
@@ -1290,7 +1303,7 @@ class PartFile implements Output {
 
   #openPart(options: Deno.OpenOptions) {
     try {
-      this.#file = Deno.openSync(this.path, options);
+      this.#file = Deno.openSync(this.#path, options);
     } catch (error) {
       throw cannotWrite(this.path, error);
     }
@@ -1306,7 +1319,7 @@ class PartFile implements Output {
 
   /** What is open is what has the name, and no other. */
   #verify() {
-    const open = this.#file!.statSync(), named = found(() => Deno.lstatSync(this.path));
+    const open = this.#file!.statSync(), named = found(() => Deno.lstatSync(this.#path));
     if (named?.isFile && open.ino === named.ino && open.dev === named.dev) {
       if ((open.nlink ?? 1) === 1) return;
       throw cannotWrite(this.path, "it has another name, too");
@@ -1318,11 +1331,10 @@ class PartFile implements Output {
   #note(record: VersionRecord) {
     const fresh = `${this.#recordPath}.new`, text = JSON.stringify(record, null, 1);
     try {
-      const atomic = isGranted("write", fresh) && isGranted("read", fresh);
-      Deno.writeTextFileSync(atomic ? fresh : this.#recordPath, text, { mode: 0o600 });
-      if (atomic) Deno.renameSync(fresh, this.#recordPath);
+      writeNew(this.mayHaveGaps ? fresh : this.#recordPath, text);
+      if (this.mayHaveGaps) Deno.renameSync(fresh, this.#recordPath);
     } catch (error) {
-      throw cannotWrite(this.#recordPath, error);
+      throw cannotWrite(`${this.path}.json`, error);
     }
     this.record = record;
   }
@@ -1341,43 +1353,6 @@ class PartFile implements Output {
   }
 }
 
-function cannotWrite(path: string, why: unknown, topic?: string): Error {
-  if (why instanceof Deno.errors.NotCapable) {
-    if (!why.message.includes("all access")) return why;
-    const text = `${path} is under /dev, which Deno opens only with --allow-all`;
-    return new TrioError(EXIT.permission, text, { cause: why });
-  }
-  const reason = typeof why === "string" ? why : systemReason(why);
-  return new TrioError(EXIT.write, `cannot write ${path}: ${reason}`, { cause: why, topic });
-}
-
-function isThere(path: string): Error {
-  return cannotWrite(path, "it is there already");
-}
-
-/** What is nice to have and refused is no failure. */
-function optional(act: () => void) {
-  try {
-    act();
-  } catch {
-    // another owner's file, a file system without times or modes
-  }
-}
-
-/** What `look` gives; `undefined` if it is not there. */
-function found<T>(look: () => T): T | undefined {
-  try {
-    return look();
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
-}
-
-function isGranted(name: "read" | "write", path: string): boolean {
-  return Deno.permissions.querySync({ name, path }).state === "granted";
-}
-
 /** Where a link leads, though nothing is there. */
 function throughLink(path: string): string {
   const to = Deno.readLinkSync(path);
@@ -1387,8 +1362,8 @@ function throughLink(path: string): string {
 /** The path with all links of its folder followed, so that the sandbox judges where it leads. */
 function resolveFolder(name: string): string {
   const folder = folderOf(name);
-  // what grants single files says where they are
-  if (!isGranted("read", folder)) return name;
+  // what grants single files says where they are; Deno has /dev/null, but not its folder
+  if (!isGranted("read", folder) || folder === "/dev/") return name;
   const real = found(() => Deno.realPathSync(folder));
   if (real === undefined) throw cannotWrite(name, `there is no folder ${folder}`, "folder");
   return `${real === "/" ? "" : real}/${name.slice(name.lastIndexOf("/") + 1)}`;
@@ -1407,7 +1382,8 @@ function openOutput(name: string, options: OutputOptions): Output {
   try {
     let target = resolveFolder(name);
     let info = found(() => Deno.lstatSync(target));
-    if (info?.isSymlink) {
+    const linked = info?.isSymlink;
+    if (linked) {
       target = found(() => Deno.realPathSync(target)) ?? target;
       info = found(() => Deno.lstatSync(target));
     }
@@ -1416,7 +1392,7 @@ function openOutput(name: string, options: OutputOptions): Output {
     if (info?.isSymlink) return openOutput(throughLink(target), options); // to nothing yet
     // devices and pipes cannot be replaced: they are written to
     if (info && !info.isFile) return direct;
-    const file = new PartFile(target, options);
+    const file = new PartFile(target, linked ? target : name, options);
     file.look(info);
     return file;
   } catch (error) {
@@ -1432,24 +1408,6 @@ const BUFFER_SIZE = 1024 * 1024;
 const PIECE_BUFFER_SIZE = 256 * 1024;
 /** How long bytes, or the spans that are there, stay unwritten while the disk is idle, in ms. */
 const FLUSH_MS = 1000;
-/** The longest pause between two tries, in seconds. */
-const MAX_BACKOFF_S = 60;
-/** The longest Retry-After that is waited for, in seconds. */
-const MAX_RETRY_AFTER_S = 3600;
-/** What may pass (RFC 9110 section 15, RFC 6585, RFC 8470, and those of proxies before a server). */
-const TRANSIENT_STATUS = [408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524];
-
-/** The error for a status of 400 or more. */
-export function statusError(response: HttpResponse): TrioError {
-  const { status, url, head } = response;
-  const text = `${url} answered ${status} ${shown(response.statusText)}`.trimEnd();
-  const options = { topic: "status" };
-  if (!TRANSIENT_STATUS.includes(status)) return new TrioError(EXIT.status, text, options);
-  const wait = retryAfter(valueOf(head, "retry-after") ?? "", new Date());
-  if (wait === undefined) return new TransientError(EXIT.status, text, options);
-  const told = `${text} (retry after ${wait} s)`;
-  return new TransientError(EXIT.status, told, { topic: "retry after", retryAfter: wait });
-}
 
 function tooLarge(limit?: number): TrioError {
   const bytes = limit === undefined ? "allowed" : `${limit} bytes`;
@@ -1468,13 +1426,19 @@ async function retrying<T>(
       return { result: await attempt(), attempts };
     } catch (error) {
       if (!(error instanceof TrioError) || !mayPass(error) || attempts > retry) throw error;
-      const asked = error instanceof TransientError ? error.retryAfter : undefined;
-      const pause = asked ?? Math.min(2 ** (attempts - 1), MAX_BACKOFF_S);
-      if (pause * 1000 >= deadline.left || pause > MAX_RETRY_AFTER_S) throw error;
+      const pause = pauseBefore(attempts, error);
+      if (pause === undefined || pause * 1000 >= deadline.left) throw error;
       onRetry?.(error, pause);
       if (pause > 0) await sleep(pause * 1000, deadline.signal);
     }
   }
+}
+
+/** The limit of bytes a second, made of a number if it is one. */
+async function rateLimit(limit: DownloadOptions["limitRate"]): Promise<RateLimit | undefined> {
+  if (typeof limit !== "number") return limit;
+  const { RateLimit } = await import("./protocol/rate.ts");
+  return new RateLimit(limit);
 }
 
 /** Counts the bytes that come, and says how fast and how many more may. */
@@ -1486,10 +1450,9 @@ class Meter {
   readonly #limit: number;
   readonly #rate: RateLimit | undefined;
 
-  constructor(readonly progress: Progress, options: DownloadOptions) {
-    const { maxFilesize = Infinity, limitRate } = options;
-    this.#limit = maxFilesize;
-    this.#rate = typeof limitRate === "number" ? new RateLimit(limitRate) : limitRate;
+  constructor(readonly progress: Progress, limit: number = Infinity, rate?: RateLimit | undefined) {
+    this.#limit = limit;
+    this.#rate = rate;
     this.most = this.#rate?.most ?? Infinity;
   }
 
@@ -1512,6 +1475,19 @@ class Meter {
     const ms = this.#rate?.take(n, performance.now()) ?? 0;
     if (ms > 0) await sleep(ms, signal);
   }
+}
+
+/** A source that fails rather than give more than `length` bytes: those would be of nothing. */
+function upTo(length: number | undefined, from: Source): Source {
+  if (length === undefined) return from;
+  let left = length;
+  return {
+    async read(p) {
+      const n = await from.read(p);
+      if (n !== null && (left -= n) < 0) throw malformed(`more than ${length} bytes came`);
+      return n;
+    },
+  };
 }
 
 /**
@@ -1557,7 +1533,7 @@ class OtherVersion extends Error {}
 /** What several connections for one file have in common. */
 interface PieceOptions {
   output: PartFile;
-  total: number;
+  pieces: Pieces;
   connections: number;
   meter: Meter;
   /** Asks for the bytes from `first` to `last`; throws if the answer is not them. */
@@ -1575,20 +1551,20 @@ class PieceFetch {
   #noted = performance.now();
 
   constructor(options: PieceOptions, signal: AbortSignal) {
-    const { total, connections, output } = options;
-    const there = output.record!.ranges ?? (output.size > 0 ? [[0, output.size] as Span] : []);
     this.#options = options;
-    this.#pieces = new Pieces(total, connections, there);
+    this.#pieces = options.pieces;
     this.#group = new Deadline(signal);
   }
 
-  /** Fetches all; the answer for the first piece is already there. */
+  /** Fetches all; the answer for the first missing bytes is already there. */
   async run(first: HttpResponse) {
     using _ = this.#group;
     const { connections, output } = this.#options;
+    output.noteSpans(this.#pieces.ranges); // before the first byte that has a gap before it
+    const begun = this.#work(first); // before the others: it takes the first piece
     const others = Array.from({ length: connections - 1 }, () => this.#work());
-    await Promise.all([this.#work(first), ...others]);
-    if (output.size > 0) output.noteSpans(this.#pieces.ranges);
+    await Promise.all([begun, ...others]);
+    output.noteSpans(this.#pieces.ranges);
     if (!this.#pieces.complete) throw this.#failure;
     await output.fill();
   }
@@ -1642,12 +1618,33 @@ class PieceFetch {
   }
 }
 
+function makeFolder(path: string) {
+  try {
+    Deno.mkdirSync(path, { recursive: true });
+  } catch (error) {
+    throw cannotWrite(path, error);
+  }
+}
+
+/** What adds up the checksum that is expected of a file, if one is. */
+async function sumFor(
+  { sha256, checksum }: DownloadOptions,
+  name: string,
+  url: URL,
+): Promise<RunningSum | undefined> {
+  if (sha256 === undefined && checksum === undefined) return undefined;
+  const { parseSha256, RunningSum } = await import("./protocol/checksums.ts");
+  if (sha256 !== undefined) return new RunningSum(parseSha256(sha256));
+  return new RunningSum(typeof checksum === "function" ? checksum(name, url) : checksum!);
+}
+
 /** One download: what is asked for next, what the answer means, and where the body goes. */
 class Transfer {
   /** Where the body goes, once that is known. */
   output: Output | undefined;
-  /** The name of the file. */
+  /** The name of the file, and what adds up its checksum. */
   name = "";
+  sum: RunningSum | undefined;
   readonly #url: HttpUrl;
   readonly #options: DownloadOptions;
   readonly #headers: readonly string[];
@@ -1657,28 +1654,30 @@ class Transfer {
   readonly #range: string | undefined;
   /** Whether bytes were there before this run. */
   #bytesFound = false;
+  /** Whether several connections got different versions, or no ranges: then one has to do. */
+  #onlyOne = false;
 
-  /** Looks where the body is to go, if its name is known before the answer. */
-  constructor(url: HttpUrl, options: DownloadOptions, signal: AbortSignal) {
-    const { progress = { bytes: 0, resumed: 0 }, cookies = new CookieJar() } = options;
+  constructor(url: HttpUrl, options: DownloadOptions, meter: Meter, signal: AbortSignal) {
+    const { cookies = new CookieJar() } = options;
     this.#url = url;
     this.#options = { ...options, cookies, signal, maxTime: undefined };
     this.#headers = headerLines(options.headers);
     this.#signal = signal;
-    this.#meter = new Meter(progress, options);
+    this.#meter = meter;
     const header = headerOf(this.#headers, "range");
     this.#range = options.range ?? /^bytes=(\d*-\d*)$/i.exec(header ?? "")?.[1];
-    if (!options.remoteName) this.#look(options.output ?? fileName(url));
   }
 
-  #look(name: string): Output {
+  /** Looks where the body is to go. */
+  async #look(name: string): Promise<Output> {
     const { clobber = true, resume = false, remoteTime = false, outputDir } = this.#options;
     if (outputDir !== undefined && name !== "-") {
       makeFolder(outputDir);
       name = `${outputDir.replace(/\/*$/, "")}/${name}`;
     }
-    const checksum = checksumOf(this.#options, name), url = withoutUser(this.#url);
-    const options = { clobber, resume, remoteTime, url, checksum, signal: this.#signal };
+    this.sum = await sumFor(this.#options, name, this.#url);
+    const { sum } = this, url = withoutUser(this.#url), signal = this.#signal;
+    const options = { clobber, resume, remoteTime, url, sum, signal };
     this.name = name;
     this.output = openOutput(name, options);
     this.#bytesFound = this.output.size > 0;
@@ -1732,12 +1731,7 @@ class Transfer {
         .some((name) => headerOf(this.#headers, name) !== undefined);
       return { range: this.#range, conditional: condition && Boolean(output?.isThere) };
     }
-    const { ranges, total } = output.record!;
-    if (!ranges) return { missing: { first: output.size } };
-    const gap = new Pieces(total!, 1, ranges).next();
-    if (!gap) return { missing: { first: total! } };
-    const [first, end] = gap.missing;
-    return { missing: { first, last: end - 1 } };
+    return { missing: firstGap(output.record!.ranges ?? [[0, output.size]]) };
   }
 
   async #request({ missing, range }: Question, signal = this.#signal): Promise<HttpResponse> {
@@ -1754,13 +1748,15 @@ class Transfer {
 
   /** Asks once, and takes the answer; `undefined` if there is more to ask for. */
   async #ask(): Promise<HttpResponse | undefined> {
-    const { fail = true } = this.#options;
+    const { fail = true, remoteName, output: name = fileName(this.#url) } = this.#options;
+    if (!remoteName && !this.output) await this.#look(name);
     this.#meter.start(this.output?.size ?? 0, undefined);
     const question = this.#question(), { missing } = question;
     using response = await this.#request(question);
     const { status, head, length } = response;
-    if (status >= 400 && (missing ? status !== 416 : fail)) throw statusError(response);
-    const output = this.output ?? this.#look(this.#nameFrom(head));
+    const ranged = missing !== undefined || question.range !== undefined;
+    if (status >= 400 && (ranged ? status !== 416 : fail)) throw statusError(response);
+    const output = this.output ?? await this.#look(await this.#nameFrom(head));
     const verdict = judge(question, output.record, head, length);
     switch (verdict.is) {
       case "error":
@@ -1790,7 +1786,8 @@ class Transfer {
     return response;
   }
 
-  #nameFrom(head: Head): string {
+  async #nameFrom(head: Head): Promise<string> {
+    const { remoteName } = await import("./protocol/content_disposition.ts");
     const named = remoteName(valueOf(head, "content-disposition") ?? "") ?? "";
     return safeName(named) || fileName(this.#url);
   }
@@ -1847,11 +1844,7 @@ class Transfer {
   /** Adds `length` bytes of a body to the output, which has `total` then. */
   async #takeBody(response: HttpResponse, length: number | undefined, total: number | undefined) {
     const output = this.output!, start = output.size;
-    await pour(response, output, this.#meter, this.#signal);
-    const received = output.size - start;
-    if (length !== undefined && received > length) {
-      throw malformed(`${received} bytes where ${length} were announced`);
-    }
+    await pour(upTo(length, response), output, this.#meter, this.#signal);
     if (output.size < (total ?? start + (length ?? 0))) {
       throw cutShort(`received ${output.size} bytes, expected ${total}`);
     }
@@ -1859,9 +1852,12 @@ class Transfer {
 
   /** Fetches the rest over several connections, where that is wanted and possible. */
   async #takePieces(response: HttpResponse, total: number | undefined): Promise<boolean> {
-    const { output } = this, { connections = 1, onDialogue } = this.#options;
+    const { output } = this, { onDialogue } = this.#options;
+    const connections = this.#onlyOne ? 1 : this.#options.connections ?? 1;
     const gaps = output?.record?.ranges !== undefined;
-    if (!(output instanceof PartFile) || !gaps && connections < 2) return false;
+    if (!(output instanceof PartFile) || !output.mayHaveGaps || !gaps && connections < 2) {
+      return false;
+    }
     const none = /\bnone\b/i.test(valueOf(response.head, "accept-ranges") ?? "");
     if (!gaps && (none || total === undefined || !this.#mayBeContinued(output))) {
       onDialogue?.("* One connection only: the server has no ranges, length or validator");
@@ -1869,7 +1865,10 @@ class Transfer {
     }
     const ask = (missing: { first: number; last: number }, signal: AbortSignal) =>
       this.#askPiece(missing, signal);
-    const options = { output, total: total!, connections, meter: this.#meter, ask, onDialogue };
+    const { Pieces } = await import("./protocol/pieces.ts");
+    const there = output.record!.ranges ?? [[0, output.size] satisfies Span];
+    const pieces = new Pieces(total!, connections, there);
+    const options = { output, pieces, connections, meter: this.#meter, ask, onDialogue };
     await new PieceFetch(options, this.#signal).run(response);
     return true;
   }
@@ -1885,6 +1884,7 @@ class Transfer {
       const verdict = judge({ missing }, record, response.head, response.length);
       if (verdict.is === "rest") return response;
       if (verdict.is === "error") throw verdict.error;
+      this.#onlyOne = true;
       if (verdict.is !== "whole" || !repeats(record!, response.head)) throw new OtherVersion();
       throw new TransientError(EXIT.resume, "the server has no ranges");
     } catch (error) {
@@ -1895,9 +1895,8 @@ class Transfer {
 
   /** All bytes are there. A wrong sum with bytes of an earlier run: they are not kept. */
   async #commit() {
-    const output = this.output!, { lastModified = "" } = output.record!;
     try {
-      await output.commit(parseHttpDate(lastModified, new Date()));
+      await this.output!.commit();
     } catch (error) {
       if ((error as TrioError).code !== EXIT.checksum || !this.#bytesFound) throw error;
       this.#options.onDialogue?.(`* ${(error as Error).message}: it starts over`);
@@ -1906,17 +1905,23 @@ class Transfer {
   }
 }
 
-function makeFolder(path: string) {
-  try {
-    Deno.mkdirSync(path, { recursive: true });
-  } catch (error) {
-    throw cannotWrite(path, error);
+/** Leaves what came, and says in the error how much of how much that is. */
+function withWhatIsLeft(error: unknown, { output }: Transfer, progress?: Progress): unknown {
+  output?.keep();
+  if (!(error instanceof TrioError) || !output || output.size === 0) return error;
+  if (output.path === "stdout") return error;
+  const { record, size, path } = output;
+  const total = record?.total === undefined ? "" : ` of ${record.total}`;
+  if (progress) {
+    const final = error.code === EXIT.size || error.code === EXIT.usage;
+    progress.continuable = !final && output instanceof PartFile && record !== undefined &&
+      isContinuable(record, record.url);
   }
-}
-
-function checksumOf({ sha256, checksum }: DownloadOptions, name: string): Checksum | undefined {
-  if (sha256 !== undefined) return parseSha256(sha256);
-  return typeof checksum === "function" ? checksum(name) : checksum;
+  const { code, topic, cause } = error;
+  return new TrioError(code, `${error.message} (${path} has ${size}${total} bytes)`, {
+    topic,
+    cause,
+  });
 }
 
 /**
@@ -1942,39 +1947,22 @@ export async function download(
   options: DownloadOptions = {},
 ): Promise<Download> {
   checkTypes(options);
-  const target = parseUrl(String(url));
+  const target = url instanceof HttpUrl ? url : parseUrl(String(url));
   const started = performance.now();
   using deadline = totalDeadline(options);
-  const transfer = new Transfer(target, options, deadline.signal);
+  const { progress = { bytes: 0, resumed: 0 }, maxFilesize, limitRate } = options;
+  const meter = new Meter(progress, maxFilesize, await rateLimit(limitRate));
+  const transfer = new Transfer(target, options, meter, deadline.signal);
   const attempt = () => transfer.attempt(), mayPass = (error: TrioError) => transfer.mayPass(error);
   try {
     const { result: response, attempts } = await retrying(options, deadline, attempt, mayPass);
     const { name: file, output } = transfer;
     const seconds = (performance.now() - started) / 1000;
-    const checksum = checksumOf(options, file);
+    const checksum = transfer.sum?.expected;
     return { response, file, bytes: output!.size, checksum, attempts, seconds };
   } catch (error) {
     throw withWhatIsLeft(error, transfer, options.progress);
   }
-}
-
-/** Leaves what came, and says in the error how much of how much that is. */
-function withWhatIsLeft(error: unknown, { output }: Transfer, progress?: Progress): unknown {
-  output?.keep();
-  if (!(error instanceof TrioError) || !output || output.size === 0) return error;
-  if (output.path === "stdout") return error;
-  const { record, size, path } = output;
-  const total = record?.total === undefined ? "" : ` of ${record.total}`;
-  if (progress) {
-    const final = error.code === EXIT.size || error.code === EXIT.usage;
-    progress.continuable = !final && output instanceof PartFile && record !== undefined &&
-      isContinuable(record, record.url);
-  }
-  const { code, topic, cause } = error;
-  return new TrioError(code, `${error.message} (${path} has ${size}${total} bytes)`, {
-    topic,
-    cause,
-  });
 }
 
 // --- The terminal ------------------------------------------------------------
@@ -2053,6 +2041,7 @@ const ADVICE: Record<string, string> = {
   issuer: "--cacert FILE trusts it",
   leftover: "-C goes on with it, or remove it",
   folder: "--output-dir makes one",
+  terminal: "-o FILE saves it",
   redirects: "--max-redirs",
   [EXIT.lookup]: "check the name",
   [EXIT.proxyLookup]: "check --proxy",
@@ -2086,18 +2075,84 @@ function checkOptions(given: Options, urls: string[]) {
   if (given.sha256.length > 0 && given.sha256.length !== urls.length) {
     throw usageError(`${given.sha256.length} --sha256 for ${urls.length} URLs`);
   }
-  given.sha256.forEach(parseSha256);
+}
+
+/** The most bytes of a text that an option names. */
+const MAX_TEXT = 16 * 1024 * 1024;
+
+/** Reads the file that an option names; `-` is stdin. */
+async function readText(name: string, path: string): Promise<string> {
+  try {
+    const { decodeText } = await import("./protocol/lists.ts");
+    return decodeText(await (path === "-" ? readAll(Deno.stdin, MAX_TEXT) : Deno.readFile(path)));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotCapable) throw error;
+    throw usageError(`cannot read --${name} ${path}: ${systemReason(error)}`);
+  }
+}
+
+/** Header lines; those of `@FILE` are in that file. */
+async function readHeaders(given: string[]): Promise<string[]> {
+  const lines = given.map(async (line) => {
+    if (!line.startsWith("@")) return [line];
+    const { parseLines } = await import("./protocol/lists.ts");
+    return parseLines(await readText("header", line.slice(1)));
+  });
+  return (await Promise.all(lines)).flat();
+}
+
+/** Gives `USER:PASS` by host, from a file in netrc form. */
+async function readNetrc(path: string | undefined): Promise<DownloadOptions["credentials"]> {
+  if (path === undefined) return undefined;
+  const { credentialsFor, parseNetrc } = await import("./protocol/netrc.ts");
+  const entries = parseNetrc(await readText("netrc-file", path));
+  return (host) => {
+    const found = credentialsFor(entries, host);
+    if (found?.login.includes(":")) throw usageError(`the login of ${host} has a colon`);
+    return found && `${found.login}:${found.password ?? ""}`;
+  };
+}
+
+async function withPassword(user: string): Promise<string> {
+  if (user.includes(":")) return user;
+  const { promptSecret } = await import("jsr:@std/cli@^1.0.0/prompt-secret");
+  // it asks on stdout, which may be where the body goes
+  const asks = Deno.stdout.isTerminal();
+  const password = asks ? promptSecret(`Password of ${printable(user)}:`, { mask: "" }) : null;
+  if (password === null) throw usageError("there is no terminal to ask for the password of --user");
+  return `${user}:${password}`;
+}
+
+/** The first of these environment variables that is set and may be read. */
+function environment(...names: string[]): string | undefined {
+  for (const variable of names) {
+    const { state } = Deno.permissions.querySync({ name: "env", variable });
+    const value = state === "granted" ? Deno.env.get(variable) : undefined;
+    if (value) return value;
+  }
+}
+
+function proxiesFromEnvironment(): { http?: string; https?: string } {
+  // HTTP_PROXY in capitals could be set by a request to a CGI program (CVE-2016-5385)
+  const http = environment("http_proxy", "all_proxy", "ALL_PROXY");
+  const https = environment("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY");
+  return { ...http && { http }, ...https && { https } };
+}
+
+async function readCertificate(path: string): Promise<string> {
+  const { checkCertificates } = await import("./protocol/tls.ts");
+  const pem = await readText("cacert", path);
+  checkCertificates(pem, path);
+  return pem;
 }
 
 /** The options of the library for those of a command line. */
 async function readOptions(given: Options, signal: AbortSignal): Promise<DownloadOptions> {
-  const netrc = given["netrc-file"] &&
-    parseNetrc(await readText("netrc-file", given["netrc-file"]));
   return {
     method: given.head ? "HEAD" : "GET",
     headers: await readHeaders(given.header),
     user: given.user === undefined ? undefined : await withPassword(given.user),
-    credentials: netrc ? (host) => netrcUser(credentialsFor(netrc, host)) : undefined,
+    credentials: await readNetrc(given["netrc-file"]),
     userAgent: given["user-agent"],
     proxy: given.proxy ?? proxiesFromEnvironment(),
     noProxy: environment("no_proxy", "NO_PROXY"),
@@ -2117,83 +2172,12 @@ async function readOptions(given: Options, signal: AbortSignal): Promise<Downloa
     clobber: !given["no-clobber"],
     maxFilesize: given["max-filesize"],
     connections: given.connections,
-    limitRate: given["limit-rate"] === undefined ? undefined : new RateLimit(given["limit-rate"]),
+    limitRate: await rateLimit(given["limit-rate"]),
     retry: given.retry,
     fail: !given["no-fail"],
     remoteTime: given["remote-time"],
     signal,
   };
-}
-
-/** The most bytes of a text that an option names. */
-const MAX_TEXT = 16 * 1024 * 1024;
-
-/** Reads the file that an option names; `-` is stdin. */
-async function readText(name: string, path: string): Promise<string> {
-  try {
-    return decodeText(await (path === "-" ? readAll(Deno.stdin, MAX_TEXT) : Deno.readFile(path)));
-  } catch (error) {
-    if (error instanceof Deno.errors.NotCapable) throw error;
-    throw usageError(`cannot read --${name} ${path}: ${systemReason(error)}`);
-  }
-}
-
-async function readHeaders(given: string[]): Promise<string[]> {
-  const lines = given.map(async (line) =>
-    line.startsWith("@") ? parseLines(await readText("header", line.slice(1))) : [line]
-  );
-  return (await Promise.all(lines)).flat();
-}
-
-async function withPassword(user: string): Promise<string> {
-  if (user.includes(":")) return user;
-  const { promptSecret } = await import("jsr:@std/cli@^1.0.0/prompt-secret");
-  const password = promptSecret(`Password of ${printable(user)}:`, { mask: "" });
-  if (password === null) throw usageError("there is no terminal to ask for the password of --user");
-  return `${user}:${password}`;
-}
-
-function netrcUser(found: ReturnType<typeof credentialsFor>): string | undefined {
-  return found && `${found.login}:${found.password ?? ""}`;
-}
-
-async function readCertificate(path: string): Promise<string> {
-  const pem = await readText("cacert", path);
-  const blocks = pem.matchAll(/^-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----/gm);
-  const bodies = [...blocks].map(([, body]) => body!);
-  if (bodies.length === 0) {
-    throw usageError(`cannot read --cacert ${path}: no certificate is in it`);
-  }
-  if (bodies.every(isCertificate)) return pem;
-  throw usageError(`cannot read --cacert ${path}: a certificate in it is damaged`);
-}
-
-/** Whether a text is base64 of one DER sequence, all of it: else the server's would be blamed. */
-function isCertificate(base64: string): boolean {
-  try {
-    const der = Uint8Array.from(atob(base64.replace(/\s/g, "")), (char) => char.charCodeAt(0));
-    const octets = der[1]! & 0x7f; // the length takes more bytes, as every certificate's does
-    const length = der.subarray(2, 2 + octets).reduce((sum, byte) => sum * 256 + byte, 0);
-    return der[0] === 0x30 && der[1]! > 0x80 && der.length === 2 + octets + length;
-  } catch {
-    return false;
-  }
-}
-
-/** The first of these environment variables that is set and may be read. */
-function environment(...names: string[]): string | undefined {
-  for (const variable of names) {
-    const { state } = Deno.permissions.querySync({ name: "env", variable });
-    const value = state === "granted" ? Deno.env.get(variable) : undefined;
-    if (value) return value;
-  }
-}
-
-function proxiesFromEnvironment(): { http?: string; https?: string } {
-  // HTTP_PROXY in capitals could be set by a request to a CGI program (CVE-2016-5385)
-  const http = environment("http_proxy", "all_proxy", "ALL_PROXY");
-  const https = environment("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY");
-  return { ...http && { http }, ...https && { https } };
 }
 
 /** The object that `--json` prints for a response; README.md has its schema. */
@@ -2207,6 +2191,10 @@ function toJson(response: HttpResponse, more: Record<string, unknown>) {
   return { version: 1, ...more, status, statusText, headers, redirects, timing };
 }
 
+function headText({ head }: HttpResponse): string {
+  return head.lines.map(shown).join("\n");
+}
+
 /** A command line: its options, and what its URLs have in common. */
 class Command {
   /** The hosts that were connected to, and the files: what a hint grants. */
@@ -2217,7 +2205,7 @@ class Command {
   readonly #script: Script;
   #urls: string[] = [];
   #options: DownloadOptions = {};
-  #checksums: ((file: string) => Checksum) | undefined;
+  #checksums: ((file: string, url: URL) => Checksum) | undefined;
 
   constructor(readonly given: Options, args: string[]) {
     this.#silent = given.silent || given.quiet;
@@ -2243,7 +2231,8 @@ class Command {
       for (const [at, url] of rest) {
         if (signal.aborted) code ||= (signal.reason as TrioError).code;
         if (signal.aborted) return;
-        code ||= await this.#fetchOne(url, at);
+        const failed = await this.#fetchOne(url, at);
+        code ||= failed;
       }
     };
     await Promise.all(Array.from({ length: this.given.parallel }, worker));
@@ -2256,11 +2245,13 @@ class Command {
     // -C - is how curl is told to find the offset itself
     this.#urls = given._.filter((url) => url !== "-" || !given.continue);
     if (inputs !== undefined) {
+      const { parseUrlList } = await import("./protocol/lists.ts");
       this.#urls.push(...parseUrlList(await readText("input-file", inputs)));
     } else if (this.#urls.length === 0) {
       this.#urls.push("http://www.sina.com.cn/");
       if (given.output.length === 0) given.output.push("sina.html");
     }
+    if (this.#urls.includes("-")) throw usageError("- is no URL (-i - reads URLs from stdin)");
     checkOptions(given, this.#urls);
     const onConnect = (address: string) => void this.#hosts.add(address);
     this.#options = { ...await readOptions(given, signal), onConnect };
@@ -2271,11 +2262,12 @@ class Command {
   }
 
   /** Reads a list of checksums, from a file or a URL. */
-  async #readChecksums(where: string): Promise<(file: string) => Checksum> {
+  async #readChecksums(where: string): Promise<(file: string, url: URL) => Checksum> {
+    const { checksumFor, parseChecksums } = await import("./protocol/checksums.ts");
     const list = parseChecksums(
       /^https?:/i.test(where) ? await this.#get(where) : await readText("checksum", where),
     );
-    return (file) => checksumFor(list, file);
+    return (file, url) => checksumFor(list, file, pathOf(url));
   }
 
   /** A small text from a URL; the credentials and headers are for the files. */
@@ -2284,6 +2276,7 @@ class Command {
     const options = { proxy, noProxy, caCerts, signal, onConnect, onDialogue };
     using response = await request(url, options);
     if (response.status >= 400) throw statusError(response);
+    const { decodeText } = await import("./protocol/lists.ts");
     return decodeText(await readAll(response, MAX_TEXT));
   }
 
@@ -2431,10 +2424,6 @@ class Command {
     ].filter((secret) => secret !== undefined && secret !== "") as string[];
     return secrets.reduce((text, secret) => text.replaceAll(secret, "***"), word);
   }
-}
-
-function headText({ head }: HttpResponse): string {
-  return head.lines.map(shown).join("\n");
 }
 
 async function main(args: string[]): Promise<number> {

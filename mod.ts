@@ -108,6 +108,10 @@ export async function writeAll(sink: Sink, bytes: Uint8Array): Promise<void> {
 
 // --- Text --------------------------------------------------------------------
 
+function hex(char: string, digits: number): string {
+  return char.charCodeAt(0).toString(16).padStart(digits, "0");
+}
+
 /** Shows control characters other than newline and tab as `\x1b`, so that no terminal obeys them. */
 export function printable(text: string): string {
   return text.replace(/[^\P{Cc}\n\t]/gu, (char) => `\\x${hex(char, 2)}`);
@@ -116,10 +120,6 @@ export function printable(text: string): string {
 /** A value as one line of JSON without control characters (`JSON.stringify` leaves DEL and C1). */
 export function jsonLine(value: unknown): string {
   return JSON.stringify(value).replace(/\p{Cc}/gu, (char) => `\\u${hex(char, 4)}`);
-}
-
-function hex(char: string, digits: number): string {
-  return char.charCodeAt(0).toString(16).padStart(digits, "0");
 }
 
 // --- Addresses ---------------------------------------------------------------
@@ -146,7 +146,6 @@ export function unbracketed(host: string): string {
 
 /** The longest time of a timer, in milliseconds: a longer one would fire at once. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
-
 /** The longest time that options take, in seconds. */
 export const MAX_TIMER_S = Math.floor(MAX_TIMER_MS / 1000);
 
@@ -260,7 +259,6 @@ export class Deadline implements Disposable {
 
 /** How long a pipe that is full is left alone, in milliseconds. */
 const FULL_PIPE_MS = 10;
-
 /** How long the last lines wait for a reader that takes nothing, in milliseconds. */
 const LAST_LINES_MS = 1000;
 
@@ -324,7 +322,6 @@ export class OutputStream implements Sink {
 
 /** Standard output. */
 export const stdout: OutputStream = new OutputStream(Deno.stdout);
-
 /** Standard error. */
 export const stderr: OutputStream = new OutputStream(Deno.stderr);
 
@@ -380,8 +377,12 @@ export type Parsed<Table extends OptionTable> =
   };
 
 /** A value that is a text of at least one character. */
-export function text(name: string, takes: string): Value<string> {
+export function anyText(name: string, takes: string): Value<string> {
   return { name, takes, parse: (text) => text || undefined };
+}
+
+function within(number: number, min: number, max: number): number | undefined {
+  return number >= min && number <= max ? number : undefined;
 }
 
 /** A value that is a whole number from `min` to `max`. */
@@ -397,52 +398,11 @@ export function decimal(name: string, min: number, max: number): Value<number> {
   return { name, takes, parse: (text) => within(number.test(text) ? +text : NaN, min, max) };
 }
 
-function within(number: number, min: number, max: number): number | undefined {
-  return number >= min && number <= max ? number : undefined;
-}
-
 /** Options of all three scripts. */
 export const COMMON = {
   help: { letter: "h", help: "show this" },
   version: { letter: "V", help: "show the version" },
 } as const satisfies OptionTable;
-
-/**
- * Parses a command line.
- *
- * @throws {TrioError} 2 if an option is unknown, or its value missing, wrong or too much.
- */
-export async function parseOptions<const Table extends OptionTable>(
-  args: readonly string[],
-  table: Table,
-): Promise<Parsed<Table>> {
-  const { parseArgs } = await import("jsr:@std/cli@^1.0.0/parse-args");
-  const names = Object.keys(table), valued = names.filter((name) => table[name]!.value);
-  const parsed = parseArgs(spellOut(args, table), {
-    string: [...valued, "_"],
-    "--": true,
-    collect: valued,
-    boolean: names.filter((name) => !table[name]!.value),
-  }) as Record<string, unknown> & { _: string[]; "--": string[] };
-  const literal = parsed["--"];
-  const result: Record<string, unknown> = {
-    _: [...parsed._, ...literal],
-    literal: literal.length,
-    given: new Set(),
-  };
-  for (const name of names) {
-    const { value, many, default: otherwise } = table[name]!, given = parsed[name];
-    if (given === true || Array.isArray(given) && given.length > 0) {
-      (result.given as Set<string>).add(name);
-    }
-    if (!value) result[name] = given;
-    else {
-      const values = (given as string[]).map((text) => readValue(name, text, value));
-      result[name] = many ? values : values.at(-1) ?? otherwise;
-    }
-  }
-  return result as Parsed<Table>;
-}
 
 /**
  * Spells options out as `--name` or `--name=value`, behind the other arguments: `parseArgs` alone
@@ -481,6 +441,48 @@ function readValue<T>(name: string, text: string, value: Value<T>): T {
   throw usageError(`--${name} takes ${value.takes}${text && `, not ${shown}`}`);
 }
 
+/**
+ * Parses a command line.
+ *
+ * @throws {TrioError} 2 if an option is unknown, or its value missing, wrong or too much.
+ */
+export async function parseOptions<const Table extends OptionTable>(
+  args: readonly string[],
+  table: Table,
+): Promise<Parsed<Table>> {
+  const { parseArgs } = await import("jsr:@std/cli@^1.0.0/parse-args");
+  const names = Object.keys(table), valued = names.filter((name) => table[name]!.value);
+  const parsed = parseArgs(spellOut(args, table), {
+    string: [...valued, "_"],
+    "--": true,
+    collect: valued,
+    boolean: names.filter((name) => !table[name]!.value),
+  }) as Record<string, unknown> & { _: string[]; "--": string[] };
+  const literal = parsed["--"];
+  const result: Record<string, unknown> = {
+    _: [...parsed._, ...literal],
+    literal: literal.length,
+    given: new Set(),
+  };
+  for (const name of names) {
+    const { value, many, default: otherwise } = table[name]!, given = parsed[name];
+    if (given === true || Array.isArray(given) && given.length > 0) {
+      (result.given as Set<string>).add(name);
+    }
+    if (!value) result[name] = given;
+    else {
+      const values = (given as string[]).map((text) => readValue(name, text, value));
+      result[name] = many ? values : values.at(-1) ?? otherwise;
+    }
+  }
+  return result as Parsed<Table>;
+}
+
+/** The default of an option as the help shows it; none where that is the help's own matter. */
+export function defaultOf({ default: value }: Readonly<Option<unknown>>): string {
+  return value === undefined || value === Infinity ? "" : ` (${value})`;
+}
+
 /** The help: what it is for, then a line for each option, then what else there is to know. */
 export function helpText(intro: string, table: OptionTable, outro: string): string {
   const rows = Object.entries(table).map(([name, { letter, value }]) =>
@@ -494,11 +496,6 @@ export function helpText(intro: string, table: OptionTable, outro: string): stri
   return [intro, ...lines, outro].join("\n");
 }
 
-/** The default of an option as the help shows it; none where that is the help's own matter. */
-export function defaultOf({ default: value }: Readonly<Option<unknown>>): string {
-  return value === undefined || value === Infinity ? "" : ` (${value})`;
-}
-
 // --- From an error to an exit code -------------------------------------------
 
 /** What a script says when it failed. */
@@ -507,35 +504,16 @@ export interface Script {
   name: string;
   /** What to do about an error, by its topic or its code. */
   advice: Readonly<Record<string, string>>;
-  /** What the command line needs, as flags of `deno run` without `--allow-`: `net=127.0.0.1:80`. */
+  /** The flags it needs, those of permissions without `--allow-`: `net=127.0.0.1:80`. */
   needs: () => string[] | Promise<string[]>;
   /** The arguments, without secrets. */
   args: () => string[];
 }
 
-/** Says on stderr, in one line, what failed and what to do about it; returns the exit code. */
-export async function report(script: Script, error: unknown): Promise<number> {
-  const [code, message] = await explain(script, error);
-  // what a peer sent may be part of it, and long
-  stderr.say(`${script.name}: ${message}`.replaceAll("\n", "\\n").slice(0, 2000));
-  return code;
-}
-
-/** The exit code for an error, and a sentence with its advice. */
-export async function explain(script: Script, error: unknown): Promise<[number, string]> {
-  const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof Deno.errors.NotCapable) {
-    const access = message.match(/^Requires (.*), run again/s)?.[1] ?? message;
-    return [EXIT.permission, `${access} is not granted (run: ${await granting(script)})`];
-  }
-  if (!(error instanceof TrioError)) return [EXIT.unexpected, message];
-  const advice = script.advice[error.topic ?? error.code];
-  return [error.code, advice ? `${message} (${advice})` : message];
-}
-
 /** The command that grants what the script needs, to be pasted in any folder. */
 async function granting(script: Script): Promise<string> {
-  const flags = (await script.needs()).map((need) => `--allow-${need}`);
+  const flags = (await script.needs())
+    .map((need) => need.startsWith("unstable-") ? `--${need}` : `--allow-${need}`);
   const { mainModule } = Deno;
   const path = mainModule.startsWith("file:")
     ? decodeURIComponent(new URL(mainModule).pathname)
@@ -550,6 +528,26 @@ async function granting(script: Script): Promise<string> {
 const STOP_SIGNALS = Deno.build.os === "windows"
   ? { SIGINT: EXIT.interrupted, SIGBREAK: EXIT.interrupted } as const
   : { SIGINT: EXIT.interrupted, SIGHUP: 129, SIGTERM: 143 } as const;
+
+/** The exit code for an error, and a sentence with its advice. */
+export async function explain(script: Script, error: unknown): Promise<[number, string]> {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof Deno.errors.NotCapable) {
+    const access = message.match(/^Requires (.*), run again/s)?.[1] ?? message;
+    return [EXIT.permission, `${access} is not granted (run: ${await granting(script)})`];
+  }
+  if (!(error instanceof TrioError)) return [EXIT.unexpected, message];
+  const advice = script.advice[error.topic ?? error.code];
+  return [error.code, advice ? `${message} (${advice})` : message];
+}
+
+/** Says on stderr, in one line, what failed and what to do about it; returns the exit code. */
+export async function report(script: Script, error: unknown): Promise<number> {
+  const [code, message] = await explain(script, error);
+  // what a peer sent may be part of it, and long
+  stderr.say(`${script.name}: ${message}`.replaceAll("\n", "\\n").slice(0, 2000));
+  return code;
+}
 
 /** Calls `stop` with its exit code for each signal that asks the process to end. */
 export function onStopSignal(stop: (code: number) => void): void {

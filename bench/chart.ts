@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Bar, Chart } from "./measure.ts";
+import type { Bar, Chart } from "./report.ts";
 
 const WIDTH = 700, LABEL = 190, VALUE = 90, ROW = 22;
 

@@ -8,7 +8,7 @@
  */
 import { connect } from "../client.ts";
 import { download } from "../fetch.ts";
-import { report } from "../mod_old.ts";
+import { runScript } from "../mod.ts";
 import { serve } from "../server.ts";
 
 const loopback = "127.0.0.1";
@@ -76,5 +76,5 @@ async function main(): Promise<number> {
   return wrong === 0 ? 0 : 1;
 }
 
-const granted = ["--allow-net=127.0.0.1", "--allow-read=.", "--allow-write=.", "examples/demo.ts"];
-Deno.exit(await main().catch((error) => report("demo", error, () => granted)));
+const needs = () => ["net=127.0.0.1", "read=.", "write=."];
+await runScript({ name: "demo", advice: {}, needs, args: () => [] }, main);

@@ -8,13 +8,12 @@
  *
  * @module
  */
-import { TextLineStream } from "@std/streams/text-line-stream";
+import { TextLineStream } from "jsr:@std/streams@^1.0.0/text-line-stream";
 import { request } from "../fetch.ts";
-import { EXIT, printable, report, TrioError } from "../mod_old.ts";
+import { EXIT, printable, runScript, usageError } from "../mod.ts";
 
-const [text, url] = Deno.args;
-try {
-  if (!text || !url) throw new TrioError(EXIT.usage, "usage: grep.ts TEXT URL");
+async function main([text, url]: string[]): Promise<number> {
+  if (!text || !url) throw usageError("usage: grep.ts TEXT URL");
   using response = await request(url, { compressed: true });
   const lines = response.body
     .pipeThrough(new TextDecoderStream())
@@ -22,7 +21,8 @@ try {
   for await (const line of lines) {
     if (line.includes(text)) console.log(printable(line));
   }
-} catch (error) {
-  const granted = ["--allow-net", "examples/grep.ts", ...Deno.args];
-  Deno.exit(report("grep", error, () => granted));
+  return EXIT.ok;
 }
+
+const needs = () => ["net"];
+await runScript({ name: "grep", advice: {}, needs, args: () => Deno.args }, main);

@@ -8,7 +8,7 @@
  * @module
  */
 import { download } from "../fetch.ts";
-import { printable } from "../mod_old.ts";
+import { printable } from "../mod.ts";
 
 const urls = Deno.args.values();
 let failed = 0;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { EXIT, printable, TrioError, usageError } from "../mod.ts";
+import { EXIT, printable, readUntilEof, type Source, TrioError, usageError } from "../mod.ts";
 
 /** What the bytes of a file have to give. */
 export interface Checksum {
@@ -27,7 +27,6 @@ const ALGORITHMS: Record<number, Checksum["algorithm"] | undefined> = {
 
 /** `HEX  name`, `HEX *name`, `HEX name`, `HEX`; a backslash first: the name has escapes. */
 const LINE = /^(?<escaped>\\?)(?<hex>[\da-f]+)(?:(?: [ *](?! )|[ \t]+)(?<name>.+))?$/i;
-
 /** `SHA256 (name) = HEX` of BSD and `--tag`, `SHA2-256(name)= HEX` of openssl. */
 const TAGGED = /^(?<escaped>\\?)SHA(?:2-)?(?:256|512) ?\((?<name>.+)\) ?= ?(?<hex>[\da-f]+)$/i;
 
@@ -96,6 +95,19 @@ function contents(list: readonly ListedChecksum[]): string {
   return `it has ${names.slice(0, 3).map((name) => name.slice(-80)).join(", ")}${more}`;
 }
 
+/** The lines that fit a path best. */
+function linesFor(list: readonly ListedChecksum[], path: string): ListedChecksum[] {
+  const asked = segments(path);
+  let best = 0, found: ListedChecksum[] = [];
+  for (const line of list) {
+    const fit = rank(segments(line.name ?? ""), asked);
+    if (fit > best) found = [];
+    best = Math.max(best, fit);
+    if (fit > 0 && fit === best) found.push(line);
+  }
+  return found;
+}
+
 /**
  * The sum of a file in a list, SHA-512 if it has both. The line that fits best counts: the one
  * with most of the last segments of `path`, and no other ones before them if there is a choice.
@@ -116,22 +128,18 @@ function contents(list: readonly ListedChecksum[]): string {
  * assertEquals(checksumFor(list, "pub/b.iso"), { algorithm: "SHA-256", hex: "1".repeat(64) });
  * ```
  *
- * @param path The file's name, or its path, which tells files of one name apart.
+ * @param paths The file's name, or its path, which tells files of one name apart; and under which
+ * other names it may be in the list.
  * @throws {TrioError} 90 if no line is for it, or lines with different sums.
  */
-export function checksumFor(list: readonly ListedChecksum[], path: string): Checksum {
+export function checksumFor(
+  list: readonly ListedChecksum[],
+  ...paths: [path: string, ...others: string[]]
+): Checksum {
   const [only] = list;
   if (list.length === 1 && only!.name === undefined) return withoutName(only!);
-  const asked = segments(path);
-  let best = 0, found: ListedChecksum[] = [];
-  for (const line of list) {
-    const fit = rank(segments(line.name ?? ""), asked);
-    if (fit > best) found = [];
-    best = Math.max(best, fit);
-    if (fit > 0 && fit === best) found.push(line);
-  }
-  const name = printable(asked.at(-1) ?? path);
-  const [first] = found;
+  const found = paths.map((path) => linesFor(list, path)).find((lines) => lines.length > 0) ?? [];
+  const [first] = found, name = printable(segments(paths[0]).at(-1) ?? "");
   if (!first) {
     throw new TrioError(EXIT.checksum, `no sum for ${name} is in the list (${contents(list)})`);
   }
@@ -153,4 +161,43 @@ export function parseSha256(text: string): Checksum {
   if (/^[\da-f]{64}$/.test(hex)) return { algorithm: "SHA-256", hex };
   const what = `${hex.length} ${/^[\da-f]*$/.test(hex) ? "digits" : "letters"}`;
   throw usageError(`a SHA-256 has 64 hex digits, not ${what}`);
+}
+
+/** Adds up the checksum of the bytes in their order, if one is expected. */
+export class RunningSum {
+  #hash: import("node:crypto").Hash | undefined;
+
+  /** Expects nothing, or this. */
+  constructor(readonly expected: Checksum | undefined) {}
+
+  /** Starts anew, with the first `size` bytes of a source. */
+  async start(source?: Source, size: number = 0): Promise<void> {
+    if (!this.expected) return;
+    const { createHash } = await import("node:crypto");
+    this.#hash = createHash(this.expected.algorithm.replace("-", "").toLowerCase());
+    if (!source || size === 0) return;
+    let left = size;
+    for await (const bytes of readUntilEof(source)) {
+      this.#hash.update(bytes.subarray(0, left));
+      left -= Math.min(left, bytes.length);
+      if (left === 0) break;
+    }
+  }
+
+  /** Adds the next bytes. */
+  add(bytes: Uint8Array): void {
+    this.#hash?.update(bytes);
+  }
+
+  /**
+   * Checks the sum of all.
+   *
+   * @throws {TrioError} with code 90 if it is not the one expected.
+   */
+  check(): void {
+    if (!this.expected) return;
+    const { algorithm, hex } = this.expected, found = this.#hash!.digest("hex");
+    if (found === hex) return;
+    throw new TrioError(EXIT.checksum, `the ${algorithm} is ${found}, not ${hex}`);
+  }
 }

@@ -7,34 +7,6 @@ import { EXIT, readUntilEof, type Source, systemReason, TrioError } from "../mod
 
 type Chunks = AsyncIterable<Uint8Array<ArrayBuffer>>;
 
-/**
- * A source of what `source` gives with `codings` undone, the last one first. Memory stays flat
- * whatever comes.
- *
- * @throws {TrioError} from `read`, with code 61 for bad data; other errors of `source` as they are.
- */
-export function decoded(source: Source, codings: readonly string[]): Source {
-  const chunks = codings.reduceRight<Chunks>(decode, readUntilEof(source));
-  const iterator = chunks[Symbol.asyncIterator]();
-  let left: Uint8Array<ArrayBuffer> = new Uint8Array();
-  return {
-    async read(p) {
-      while (left.length === 0) {
-        const { done, value } = await iterator.next();
-        if (done) return null;
-        left = value;
-      }
-      const n = Math.min(left.length, p.length);
-      p.set(left.subarray(0, n));
-      left = left.subarray(n);
-      // the decoder takes a new buffer when one is full: this one is freed now, not some time
-      const { buffer, byteOffset } = left;
-      if (left.length === 0 && byteOffset === buffer.byteLength) buffer.transfer(0);
-      return n;
-    },
-  };
-}
-
 /** Codings whose decoders do not tell a stream that was cut short from a complete one. */
 const MARKED = ["br", "zstd"];
 
@@ -90,4 +62,32 @@ async function* decode(body: Chunks, coding: string): AsyncGenerator<Uint8Array<
   }
   const { bytesWritten: used } = decoder;
   if (used !== fed) throw bad(used > fed ? "unexpected end of file" : "data behind its end");
+}
+
+/**
+ * A source of what `source` gives with `codings` undone, the last one first. Memory stays flat
+ * whatever comes.
+ *
+ * @throws {TrioError} from `read`, with code 61 for bad data; other errors of `source` as they are.
+ */
+export function decoded(source: Source, codings: readonly string[]): Source {
+  const chunks = codings.reduceRight<Chunks>(decode, readUntilEof(source));
+  const iterator = chunks[Symbol.asyncIterator]();
+  let left: Uint8Array<ArrayBuffer> = new Uint8Array();
+  return {
+    async read(p) {
+      while (left.length === 0) {
+        const { done, value } = await iterator.next();
+        if (done) return null;
+        left = value;
+      }
+      const n = Math.min(left.length, p.length);
+      p.set(left.subarray(0, n));
+      left = left.subarray(n);
+      // the decoder takes a new buffer when one is full: this one is freed now, not some time
+      const { buffer, byteOffset } = left;
+      if (left.length === 0 && byteOffset === buffer.byteLength) buffer.transfer(0);
+      return n;
+    },
+  };
 }

@@ -16,7 +16,6 @@ const MAX_PATH = 1024;
 const MAX_OF_HOST = 50, MAX_COOKIES = 1000;
 /** The most bytes of the field Cookie: servers refuse larger heads. */
 const MAX_HEADER = 8190;
-
 /** Gives years of two digits the century of RFC 6265 section 5.1.1: 1970 to 2069. */
 const CENTURY = new Date("2019-12-31T23:59:59Z");
 

@@ -7,7 +7,6 @@
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-
 const BY_LETTER: Readonly<Record<string, number>> = { r: 0x0d, n: 0x0a, t: 0x09, "\\": 0x5c };
 const BY_BYTE = new Map(Object.entries(BY_LETTER).map(([letter, byte]) => [byte, `\\${letter}`]));
 
@@ -65,7 +64,6 @@ function escapeCharacter(char: string): string {
 
 /** Controls, marks of direction, byte order marks, any space but the usual one, half characters. */
 const invisible = () => /[\p{C}\p{Default_Ignorable_Code_Point}\ufffd\\]|(?! )\p{Z}/gu;
-
 /** An emoji as people see it: what joins its parts is no more invisible than they are. */
 const emoji = () => /^\p{RGI_Emoji}$/v; // a function: to make it takes 25 ms, and few runs need it
 
@@ -93,7 +91,6 @@ export function escaped(bytes: Uint8Array): string {
 
 /** So many bytes before and behind a difference are looked at. */
 const WINDOW = 1024;
-
 /** How much is quoted of a text, and before a difference in a long one, in columns. */
 const QUOTED = 40, BEFORE = 15;
 

@@ -9,22 +9,15 @@ const NAME_LIMIT = 255;
 /** The most bytes of a name that we choose: `.part` fits behind it. */
 const OUR_LIMIT = NAME_LIMIT - ".part".length;
 
-/**
- * The name of the file for a URL: its last path segment, percent-decoded and safe.
- *
- *     /a/b%20c.txt → "b c.txt"
- *     /a/b/        → "index.html"
- *     /..%2fetc    → ".._etc"
- *     /a?b=c       → "a"
- */
-export function fileName(url: URL): string {
-  let name = url.pathname.split("/").at(-1)!;
-  try {
-    name = decodeURIComponent(name);
-  } catch {
-    // not UTF-8 behind the percent signs: the name stays as it is
-  }
-  return safeName(name) || "index.html";
+function bytesIn(text: string): number {
+  return new TextEncoder().encode(text).length;
+}
+
+/** The beginning of a text that takes at most so many bytes of UTF-8. */
+function fit(text: string, bytes: number): string {
+  const letters = [...text].slice(0, bytes);
+  while (bytesIn(letters.join("")) > bytes) letters.pop();
+  return letters.join("");
 }
 
 /**
@@ -41,6 +34,38 @@ export function safeName(name: string): string {
   if (/^(-|(con|prn|aux|nul|com\d|lpt\d)(\..*)?)$/is.test(name)) name = `_${name}`;
   const [, stem = "", end = ""] = /^(.*?)(\.[^.]{1,15})?$/su.exec(name) ?? [];
   return (fit(stem, OUR_LIMIT - bytesIn(end)) + end).replace(/[. ]+$/, "");
+}
+
+/** Percent-decoded UTF-8; what is none stays as it is. */
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
+}
+
+/**
+ * The name of the file for a URL: its last path segment, percent-decoded and safe.
+ *
+ *     /a/b%20c.txt → "b c.txt"
+ *     /a/b/        → "index.html"
+ *     /..%2fetc    → ".._etc"
+ *     /a?b=c       → "a"
+ */
+export function fileName(url: URL): string {
+  return safeName(decoded(url.pathname.split("/").at(-1)!)) || "index.html";
+}
+
+/** The path of a URL, percent-decoded. */
+export function pathOf(url: URL): string {
+  return url.pathname.split("/").map(decoded).join("/");
+}
+
+/** FNV-1a with 32 bits: no secret, only different for different names. */
+function hash(text: string): number {
+  return [...new TextEncoder().encode(text)]
+    .reduce((sum, byte) => Math.imul(sum ^ byte, 0x01000193) >>> 0, 0x811c9dc5);
 }
 
 /**
@@ -60,21 +85,4 @@ export function partName(path: string): string {
 /** The folder of a file, as it is written. */
 export function folderOf(path: string): string {
   return path.replace(/[^/]*$/, "") || ".";
-}
-
-function bytesIn(text: string): number {
-  return new TextEncoder().encode(text).length;
-}
-
-/** The beginning of a text that takes at most so many bytes of UTF-8. */
-function fit(text: string, bytes: number): string {
-  const letters = [...text].slice(0, bytes);
-  while (bytesIn(letters.join("")) > bytes) letters.pop();
-  return letters.join("");
-}
-
-/** FNV-1a with 32 bits: no secret, only different for different names. */
-function hash(text: string): number {
-  return [...new TextEncoder().encode(text)]
-    .reduce((sum, byte) => Math.imul(sum ^ byte, 0x01000193) >>> 0, 0x811c9dc5);
 }

@@ -7,10 +7,13 @@
 import { EXIT, TrioError } from "../mod.ts";
 import { quoteDifference } from "./escapes.ts";
 
+// --- The words -----------------------------------------------------------------
+
 const encoder = new TextEncoder();
 
 /** What the server says first. */
 export const WELCOME: Uint8Array<ArrayBuffer> = encoder.encode("Welcome!");
+
 const HELLO = encoder.encode("Hello, ");
 const EXIT_WORD = encoder.encode("exit");
 const NOTHING = new Uint8Array();
@@ -23,6 +26,8 @@ export const MAX_MESSAGE = 65_536;
 export function replyTo(name: string): string {
   return `Hello, ${name}!`;
 }
+
+// --- The server's side ---------------------------------------------------------
 
 /**
  * The most bytes one read takes: as the tutorial's `recv(1024)`, so messages end where they
@@ -37,6 +42,23 @@ function newBuffer(size: number): Uint8Array<ArrayBuffer> {
   return buffer;
 }
 
+/** Where `byte` is, or `to`. A loop: messages are short, and `indexOf` would look behind them. */
+function find(byte: number, buffer: Uint8Array, from: number, to: number): number {
+  while (from < to && buffer[from] !== byte) from++;
+  return from;
+}
+
+/** How many times `byte` is there. */
+function count(byte: number, buffer: Uint8Array, from: number, to: number): number {
+  let count = 0;
+  while ((from = find(byte, buffer, from, to) + 1) <= to) count++;
+  return count;
+}
+
+function isExit(buffer: Uint8Array, from: number, to: number): boolean {
+  return to - from === EXIT_WORD.length && EXIT_WORD.every((byte, i) => byte === buffer[from + i]);
+}
+
 /**
  * A conversation without its connection: what is read goes in, the replies come out.
  *
@@ -44,29 +66,28 @@ function newBuffer(size: number): Uint8Array<ArrayBuffer> {
  * read, also behind a `\r`: that is then the message's, and a `\n` in the next read is an empty
  * line. To wait for the `\n` would leave a message that does end in `\r` without its reply.
  *
- * Nothing is decoded. A read that is one message becomes its reply where it lies: `Hello, ` is
- * before it in the buffer, and there is room for `!`.
+ * Nothing is decoded: the bytes of a message come back as they are.
  *
  * @example
  * ```ts
  * import { assertEquals } from "jsr:@std/assert@^1.0.0";
  *
  * const conversation = new Conversation();
- * const { written } = new TextEncoder().encodeInto("Ada\r\nGrace", conversation.space);
- * const replies = conversation.hear(written);
+ * const { written } = new TextEncoder().encodeInto("Ada\r\nGrace", conversation.free);
+ * const replies = conversation.answer(written);
  * assertEquals(new TextDecoder().decode(replies), "Hello, Ada!\r\nHello, Grace!");
  * assertEquals(conversation.messages, 2);
  * ```
  */
 export class Conversation {
-  /** Where the next read goes: behind `Hello, ` and what is not answered. */
-  space: Uint8Array<ArrayBuffer>;
+  /** The free part of the buffer, for the next read: behind `Hello, ` and what is not answered. */
+  free: Uint8Array<ArrayBuffer>;
   /** How many messages the last replies answer. */
   messages = 0;
   /** Why no more messages are answered, if so. */
   end?: "exit" | "too long" | undefined;
   #buffer = newBuffer(READ_BYTES);
-  #reply: Uint8Array<ArrayBuffer> = new Uint8Array();
+  #reply: Uint8Array<ArrayBuffer> = NOTHING;
   #lines: boolean;
   #limit: number;
 
@@ -74,50 +95,82 @@ export class Conversation {
   constructor(lines = false, maxMessage = MAX_MESSAGE) {
     this.#lines = lines;
     this.#limit = lines ? maxMessage : Infinity;
-    this.space = this.#buffer.subarray(HELLO.length, -1);
+    this.free = this.#buffer.subarray(HELLO.length, -1);
   }
 
   /**
-   * Takes the `n` bytes that were read into `space`, or null for EOF, and returns the replies.
+   * Takes the `n` bytes that were read into `free`, or null for EOF, and returns the replies.
    * These are good until the next read.
    */
-  hear(n: number | null): Uint8Array<ArrayBuffer> {
-    const buffer = this.#buffer, from = this.space.byteOffset, end = from + (n ?? 0);
-    const cut = n === null || !this.#lines;
-    const replies = roomFor(buffer, from, end);
-    let start = HELLO.length, at = 0;
+  answer(n: number | null): Uint8Array<ArrayBuffer> {
+    const from = this.free.byteOffset, end = from + (n ?? 0);
     this.messages = 0;
-    while (start < end && !this.end) {
-      const newline = find(LF, buffer, Math.max(start, from), end), whole = newline < end;
-      const cr = newline > start && buffer[newline - 1] === CR && (whole || !cut);
-      const stop = cr ? newline - 1 : newline;
-      if (stop - start > this.#limit) this.end = "too long";
-      if (this.end || (!whole && !cut)) break;
-      if (isExit(buffer, start, stop)) this.end = "exit";
-      else {
-        if (replies !== buffer) {
-          replies.set(HELLO, at);
-          replies.set(buffer.subarray(start, stop), at + HELLO.length);
-        }
-        at += HELLO.length + stop - start;
-        replies[at++] = BANG;
-        if (cr) replies[at++] = CR;
-        if (whole) replies[at++] = LF;
-        this.messages++;
-      }
-      start = whole ? newline + 1 : end;
+    if (this.end || end === HELLO.length) return NOTHING;
+    const newline = find(LF, this.#buffer, from, end), eof = n === null;
+    // A read that is one message, or a part of one: nearly all are.
+    if (newline >= end - 1) return this.#answerOne(newline, end, eof);
+    return this.#answerAll(from, end, eof);
+  }
+
+  /** Makes the reply where the message lies: `Hello, ` is there, and room for the `!`. */
+  #answerOne(newline: number, end: number, eof: boolean): Uint8Array<ArrayBuffer> {
+    const buffer = this.#buffer, start = HELLO.length;
+    const stop = this.#messageEnd(start, newline, end, eof);
+    if (stop < 0) {
+      this.#keep(start, end);
+      return NOTHING;
     }
-    if (from > HELLO.length || start < end) this.#keep(start, end);
-    if (replies !== buffer) return replies.subarray(0, at);
+    if (stop < end) buffer.copyWithin(stop + 1, stop, end); // the newline
+    buffer[stop] = BANG;
+    this.messages = 1;
+    this.#keep(end, end);
     // An array takes longer than all else here: that of a reply serves the next one of its length.
-    if (this.#reply.length !== at || this.#reply.buffer !== buffer.buffer) {
-      this.#reply = buffer.subarray(0, at);
+    if (this.#reply.length !== end + 1 || this.#reply.buffer !== buffer.buffer) {
+      this.#reply = buffer.subarray(0, end + 1);
     }
     return this.#reply;
   }
 
-  /** Keeps what is not answered, with space for another read behind it. */
+  /** The replies to all messages in the buffer, of which the bytes before `from` have no newline. */
+  #answerAll(from: number, end: number, eof: boolean): Uint8Array<ArrayBuffer> {
+    const buffer = this.#buffer;
+    const most = 1 + count(LF, buffer, from, end); // messages
+    const replies = new Uint8Array(end + most * (HELLO.length + 1));
+    let start = HELLO.length, length = 0;
+    while (start < end) {
+      const newline = find(LF, buffer, Math.max(start, from), end);
+      let stop = this.#messageEnd(start, newline, end, eof);
+      if (stop < 0) break;
+      replies.set(HELLO, length);
+      replies.set(buffer.subarray(start, stop), length += HELLO.length);
+      length += stop - start;
+      replies[length++] = BANG;
+      start = Math.min(newline + 1, end);
+      while (stop < start) replies[length++] = buffer[stop++]!; // the newline
+      this.messages++;
+    }
+    this.#keep(start, end);
+    return replies.subarray(0, length);
+  }
+
+  /**
+   * Where the message from `start` to `newline` ends; `newline` is `end` if there is none.
+   * -1 if it is not complete, or the last one: it is not answered.
+   */
+  #messageEnd(start: number, newline: number, end: number, eof: boolean): number {
+    const whole = newline < end, cut = !whole && (eof || !this.#lines);
+    const cr = !cut && newline > start && this.#buffer[newline - 1] === CR;
+    const stop = cr ? newline - 1 : newline;
+    if (stop - start > this.#limit) this.end = "too long";
+    else if (!whole && !cut) return -1;
+    else if (isExit(this.#buffer, start, stop)) this.end = "exit";
+    return this.end ? -1 : stop;
+  }
+
+  /** Keeps what is not answered, if there will be an answer, with space for a read behind it. */
   #keep(start: number, end: number) {
+    if (this.end) start = end;
+    if (start === end && this.free.byteOffset === HELLO.length) return;
     const kept = this.#buffer.subarray(start, end), behind = HELLO.length + kept.length;
     const full = behind === this.#buffer.length - 1;
     const large = !kept.length && this.#buffer.length > 2 * READ_BYTES;
@@ -125,30 +178,11 @@ export class Conversation {
       this.#buffer = newBuffer(Math.min(2 * kept.length, this.#limit) + READ_BYTES);
     }
     this.#buffer.set(kept, HELLO.length);
-    this.space = this.#buffer.subarray(behind, -1).subarray(0, READ_BYTES);
+    this.free = this.#buffer.subarray(behind, -1).subarray(0, READ_BYTES);
   }
 }
 
-/** Where the replies go: `buffer` itself if that holds one message, else a new array. */
-function roomFor(
-  buffer: Uint8Array<ArrayBuffer>,
-  from: number,
-  end: number,
-): Uint8Array<ArrayBuffer> {
-  let more = 0;
-  for (let at = from; (at = find(LF, buffer, at, end) + 1) < end;) more++;
-  return more ? new Uint8Array(end + 1 + more * (HELLO.length + 1)) : buffer;
-}
-
-/** Where `byte` is, or `to`. A loop: messages are short, and `indexOf` would look behind them. */
-function find(byte: number, buffer: Uint8Array, from: number, to: number): number {
-  while (from < to && buffer[from] !== byte) from++;
-  return from;
-}
-
-function isExit(buffer: Uint8Array, from: number, to: number): boolean {
-  return to - from === EXIT_WORD.length && EXIT_WORD.every((byte, i) => byte === buffer[from + i]);
-}
+// --- The client's side -------------------------------------------------------
 
 /** What is due from a server; `end` is nothing but the end of the connection. */
 type Due = "welcome" | "begin" | "expect" | "end";

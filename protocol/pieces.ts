@@ -3,7 +3,6 @@
  *
  * @module
  */
-
 import type { Span } from "./resume.ts";
 
 /**

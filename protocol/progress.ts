@@ -20,6 +20,27 @@ export interface Progress {
 /** How many columns of a terminal a text takes: `unicodeWidth` of @std/cli. */
 export type Width = (text: string) => number;
 
+/** 62 → "1:02" */
+function clock(seconds: number): string {
+  if (seconds >= 24 * 3600) return ""; // nobody waits for that
+  return new Date(seconds * 1000).toISOString().slice(11, 19).replace(/^00:0?/, "");
+}
+
+/** 1536 → "1.5 KiB" */
+function amount(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const power = Math.min(Math.floor(Math.log2(Math.max(bytes, 1)) / 10), units.length - 1);
+  const value = bytes / 1024 ** power;
+  return `${power === 0 ? Math.round(value) : value.toFixed(1)} ${units[power]}`;
+}
+
+/** The beginning of a text that takes at most so many columns. */
+function fit(text: string, columns: number, width: Width): string {
+  const letters = [...text];
+  while (letters.length > 0 && width(letters.join("")) > columns) letters.pop();
+  return letters.join("");
+}
+
 /**
  * The progress as a text of at most `columns` columns, after `elapsed` seconds:
  *
@@ -58,27 +79,6 @@ export function sumOf(all: readonly Progress[]): Progress {
     resumed: sum(({ resumed }) => resumed),
     total: known ? sum(({ total }) => total!) : undefined,
   };
-}
-
-/** The beginning of a text that takes at most so many columns. */
-function fit(text: string, columns: number, width: Width): string {
-  const letters = [...text];
-  while (letters.length > 0 && width(letters.join("")) > columns) letters.pop();
-  return letters.join("");
-}
-
-/** 1536 → "1.5 KiB" */
-function amount(bytes: number): string {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  const power = Math.min(Math.floor(Math.log2(Math.max(bytes, 1)) / 10), units.length - 1);
-  const value = bytes / 1024 ** power;
-  return `${power === 0 ? Math.round(value) : value.toFixed(1)} ${units[power]}`;
-}
-
-/** 62 → "1:02" */
-function clock(seconds: number): string {
-  if (seconds >= 24 * 3600) return ""; // nobody waits for that
-  return new Date(seconds * 1000).toISOString().slice(11, 19).replace(/^00:0?/, "");
 }
 
 /** 1234567 → "1,234,567"; toLocaleString would take 13 ms to load what it knows of languages. */

@@ -28,6 +28,56 @@ export class HttpUrl extends URL {
   }
 }
 
+/** What could end a line of the request must not enter it (CWE-93). */
+function refuseControls(what: string, text: string) {
+  if (/[\r\n\0]/.test(text)) throw usageError(`CR, LF or NUL in ${what}`);
+}
+
+/** `a.example` → `http://a.example`; what has a scheme stays. */
+export function withScheme(text: string): string {
+  return /^[a-z][a-z\d+.-]*:[/\\]/i.test(text) ? text : `http://${text}`;
+}
+
+/** A text in which the userinfo of URLs, however they are written, is `***`. */
+export function withoutSecrets(text: string): string {
+  return text.replace(/((?:\bhttps?:|\bsocks5h?:)[/\\]*|[/\\]{2})[^\n/\\?#]*@/gi, "$1***@");
+}
+
+/** What a peer sent, for people: UTF-8 where it is, printable, no userinfo. */
+export function shown(text: string): string {
+  const bytes = Uint8Array.from(text, (char) => char.charCodeAt(0));
+  let decoded = text;
+  try {
+    decoded = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    // not UTF-8: one char a byte it stays
+  }
+  return printable(withoutSecrets(decoded));
+}
+
+function whyMalformed(full: string): string {
+  const [, authority = ""] = /^[^:]*:[/\\]*(?:[^/\\?#]*@)?([^/\\?#]*)/.exec(full) ?? [];
+  const port = /:([^:\]]*)$/.exec(authority)?.[1];
+  if (authority === "" || authority === `:${port}`) return ": there is no host";
+  if (port && /^\d+$/.test(port)) return Number(port) > 65535 ? `: no port is ${port}` : "";
+  return port ? `: the port "${port}" is no number` : ": the host is neither name nor address";
+}
+
+function parseWithScheme(text: string, schemes: string[]): HttpUrl {
+  refuseControls("the URL", text);
+  if (text.trim() === "") throw new TrioError(EXIT.url, "the URL is empty");
+  const full = withScheme(text);
+  const shown = `"${full.replace(/[/\\].*@/s, "//***@")}"`;
+  if (!URL.canParse(full)) {
+    throw new TrioError(EXIT.url, `malformed URL ${shown}${whyMalformed(full)}`);
+  }
+  const url = new HttpUrl(full);
+  if (schemes.includes(url.protocol)) return url;
+  const names = schemes.map((scheme) => scheme.slice(0, -1));
+  const known = `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+  throw new TrioError(EXIT.unexpected, `unsupported scheme in ${shown} (only ${known})`);
+}
+
 /**
  * Parses what a user gave as URL; without scheme it is http.
  *
@@ -46,39 +96,6 @@ export function parseUrl(text: string): HttpUrl {
 /** Parses the URL of a proxy; without scheme it is http. Errors as {@linkcode parseUrl}. */
 export function parseProxy(text: string): HttpUrl {
   return parseWithScheme(text, ["http:", "socks5:", "socks5h:"]);
-}
-
-function parseWithScheme(text: string, schemes: string[]): HttpUrl {
-  refuseControls("the URL", text);
-  if (text.trim() === "") throw new TrioError(EXIT.url, "the URL is empty");
-  const full = withScheme(text);
-  const shown = `"${full.replace(/[/\\].*@/s, "//***@")}"`;
-  if (!URL.canParse(full)) {
-    throw new TrioError(EXIT.url, `malformed URL ${shown}${whyMalformed(full)}`);
-  }
-  const url = new HttpUrl(full);
-  if (schemes.includes(url.protocol)) return url;
-  const names = schemes.map((scheme) => scheme.slice(0, -1));
-  const known = `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
-  throw new TrioError(EXIT.unexpected, `unsupported scheme in ${shown} (only ${known})`);
-}
-
-function whyMalformed(full: string): string {
-  const [, authority = ""] = /^[^:]*:[/\\]*(?:[^/\\?#]*@)?([^/\\?#]*)/.exec(full) ?? [];
-  const port = /:([^:\]]*)$/.exec(authority)?.[1];
-  if (authority === "" || authority === `:${port}`) return ": there is no host";
-  if (port && /^\d+$/.test(port)) return Number(port) > 65535 ? `: no port is ${port}` : "";
-  return port ? `: the port "${port}" is no number` : ": the host is neither name nor address";
-}
-
-/** `a.example` → `http://a.example`; what has a scheme stays. */
-export function withScheme(text: string): string {
-  return /^[a-z][a-z\d+.-]*:[/\\]/i.test(text) ? text : `http://${text}`;
-}
-
-/** What could end a line of the request must not enter it (CWE-93). */
-function refuseControls(what: string, text: string) {
-  if (/[\r\n\0]/.test(text)) throw usageError(`CR, LF or NUL in ${what}`);
 }
 
 /** The port of a URL, also where it is its scheme's own. */
@@ -101,26 +118,10 @@ export function userinfo(url: URL): string | undefined {
 
 /** The URL without userinfo, for people. */
 export function withoutUser(url: URL): string {
+  if (!url.username && !url.password) return url.href;
   const copy = new URL(url);
   copy.username = copy.password = "";
   return copy.href;
-}
-
-/** A text in which the userinfo of URLs, however they are written, is `***`. */
-export function withoutSecrets(text: string): string {
-  return text.replace(/((?:\bhttps?:|\bsocks5h?:)[/\\]*|[/\\]{2})[^\n/\\?#]*@/gi, "$1***@");
-}
-
-/** What a peer sent, for people: UTF-8 where it is, printable, no userinfo. */
-export function shown(text: string): string {
-  const bytes = Uint8Array.from(text, (char) => char.charCodeAt(0));
-  let decoded = text;
-  try {
-    decoded = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    // not UTF-8: one char a byte it stays
-  }
-  return printable(withoutSecrets(decoded));
 }
 
 // --- Requests ----------------------------------------------------------------
@@ -144,68 +145,22 @@ export interface RequestHead {
   ifRange?: string | undefined;
   /** Asks for a coded body. */
   compressed?: boolean;
-  /** The value of Cookie. */
+  /** The value of Cookie, one char a byte. */
   cookie?: string | undefined;
+  /** Whether a tunnel leads to the server: what is for the proxy is not for it. */
+  tunnelled?: boolean;
 }
 
 /** The codings that are asked for with `compressed`. */
 export const CONTENT_CODINGS = ["gzip", "x-gzip", "deflate", "br", "zstd"];
 
-/**
- * The lines of a request (RFC 9112 section 3, RFC 9110 section 7.2); a `proxy` is asked in the
- * absolute form.
- *
- * @throws {TrioError} with code 2 if a header line is none.
- */
-export function requestLines(url: HttpUrl, head: RequestHead, proxy?: URL): string[] {
-  const { method = "GET", user, range, ifRange, cookie, userAgent = USER_AGENT } = head;
-  const target = proxy ? url.origin + url.target : url.target;
-  const own: [name: string, value: string | undefined][] = [
-    ["Host", url.host],
-    ["User-Agent", userAgent],
-    ["Accept", "*/*"],
-    ["Connection", "close"],
-    ["Proxy-Authorization", proxy && proxyAuthorization(proxy)],
-    ["Authorization", user === undefined ? undefined : basic(user)],
-    ["Cookie", cookie],
-    ["Range", range && `bytes=${range}`],
-    ["If-Range", range && ifRange],
-    ["Accept-Encoding", head.compressed && !range ? "gzip, deflate, br, zstd" : undefined],
-  ];
-  return withHeaders(`${method} ${target} HTTP/1.1`, own, head.headers ?? []);
+function basic(user: string): string {
+  return `Basic ${btoa(byteString(new TextEncoder().encode(user)))}`;
 }
 
-/** The lines that ask a proxy for a tunnel to `authority` (RFC 9110 section 9.3.6). */
-export function connectLines(authority: string, head: RequestHead, proxy: URL): string[] {
-  const own: [string, string | undefined][] = [
-    ["Host", authority],
-    ["User-Agent", head.userAgent ?? USER_AGENT],
-    ["Proxy-Authorization", proxyAuthorization(proxy)],
-  ];
-  const concerned = (head.headers ?? []).filter((line) =>
-    /^(user-agent|proxy-authorization)[:;]/i.test(line)
-  );
-  return withHeaders(`CONNECT ${authority} HTTP/1.1`, own, concerned);
-}
-
-/** Our own fields, but those that a user's lines replace, and the user's. */
-function withHeaders(
-  first: string,
-  own: [name: string, value: string | undefined][],
-  headers: readonly string[],
-): string[] {
-  const added = headers.map(parseHeaderLine);
-  const replaced = new Set(added.map(({ name }) => name.toLowerCase()));
-  const lines = [
-    first,
-    ...own.filter(([name, value]) => value !== undefined && !replaced.has(name.toLowerCase()))
-      .map(([name, value]) => `${name}: ${value}`),
-    ...added.flatMap(({ name, value }) =>
-      value === undefined ? [] : [`${name}: ${value}`.trimEnd()]
-    ),
-  ];
-  for (const line of lines) refuseControls("a header", line);
-  return lines;
+function proxyAuthorization(proxy: URL): string | undefined {
+  const user = userinfo(proxy);
+  return user === undefined ? undefined : basic(user);
 }
 
 /**
@@ -222,6 +177,75 @@ function parseHeaderLine(line: string): { name: string; value: string | undefine
   return { name, value: mark === ":" && value === "" ? undefined : value };
 }
 
+/** What a user gave, as UTF-8, one char a byte. */
+function encoded(text: string): string {
+  return byteString(new TextEncoder().encode(text));
+}
+
+/** Our own fields, but those that a user's lines replace, and the user's; one char a byte. */
+function withHeaders(
+  first: string,
+  own: [name: string, value: string | undefined][],
+  headers: readonly string[],
+): string[] {
+  const added = headers.map(parseHeaderLine);
+  const replaced = new Set(added.map(({ name }) => name.toLowerCase()));
+  const lines = [
+    first,
+    ...own.filter(([name, value]) => value !== undefined && !replaced.has(name.toLowerCase()))
+      .map(([name, value]) => `${name}: ${value}`),
+    ...added.flatMap(({ name, value }) =>
+      value === undefined ? [] : [`${name}: ${encoded(value)}`.trimEnd()]
+    ),
+  ];
+  for (const line of lines) refuseControls("a header", line);
+  return lines;
+}
+
+/**
+ * The lines of a request (RFC 9112 section 3, RFC 9110 section 7.2); a `proxy` is asked in the
+ * absolute form.
+ *
+ * @throws {TrioError} with code 2 if a header line is none.
+ */
+export function requestLines(url: HttpUrl, head: RequestHead, proxy?: URL): string[] {
+  const { method = "GET", user, range, ifRange, cookie, userAgent = USER_AGENT } = head;
+  const target = proxy ? url.origin + url.target : url.target;
+  const own: [name: string, value: string | undefined][] = [
+    ["Host", url.host],
+    ["User-Agent", encoded(userAgent)],
+    ["Accept", "*/*"],
+    ["Connection", "close"],
+    ["Proxy-Authorization", proxy && proxyAuthorization(proxy)],
+    ["Authorization", user === undefined ? undefined : basic(user)],
+    ["Cookie", cookie],
+    ["Range", range && `bytes=${range}`],
+    ["If-Range", range && ifRange],
+    ["Accept-Encoding", head.compressed && !range ? "gzip, deflate, br, zstd" : undefined],
+  ];
+  const headers = (head.headers ?? [])
+    .filter((line) => !head.tunnelled || !/^proxy-authorization[:;]/i.test(line));
+  return withHeaders(`${method} ${target} HTTP/1.1`, own, headers);
+}
+
+/** The bytes of a request's head. */
+export function requestBytes(lines: readonly string[]): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(`${lines.join("\r\n")}\r\n\r\n`, (char) => char.charCodeAt(0));
+}
+
+/** The lines that ask a proxy for a tunnel to `authority` (RFC 9110 section 9.3.6). */
+export function connectLines(authority: string, head: RequestHead, proxy: URL): string[] {
+  const own: [string, string | undefined][] = [
+    ["Host", authority],
+    ["User-Agent", encoded(head.userAgent ?? USER_AGENT)],
+    ["Proxy-Authorization", proxyAuthorization(proxy)],
+  ];
+  const concerned = (head.headers ?? []).filter((line) =>
+    /^(user-agent|proxy-authorization)[:;]/i.test(line)
+  );
+  return withHeaders(`CONNECT ${authority} HTTP/1.1`, own, concerned);
+}
+
 /** Header fields as lines like `Name: value`, as an object, or as `Headers`. */
 export type HeaderInput = readonly string[] | Readonly<Record<string, string>> | Headers;
 
@@ -233,11 +257,15 @@ export type HeaderInput = readonly string[] | Readonly<Record<string, string>> |
  * @throws {TrioError} with code 2 if they are in none.
  */
 export function headerLines(headers: HeaderInput = []): readonly string[] {
+  const isText = (value: unknown) => typeof value === "string";
+  if (Array.isArray(headers) && headers.every(isText)) return headers; // Headers takes 1.5 ms to load
   const entries = headers instanceof Headers ? [...headers] : Object.entries(headers);
-  if (typeof headers !== "object" || !entries.every(([, value]) => typeof value === "string")) {
+  if (
+    typeof headers !== "object" || Array.isArray(headers) ||
+    !entries.every(([, value]) => isText(value))
+  ) {
     throw usageError("headers are lines like `Name: value`, an object of texts, or Headers");
   }
-  if (Array.isArray(headers)) return headers;
   return entries.map(([name, value]) => value === "" ? `${name};` : `${name}: ${value}`);
 }
 
@@ -246,24 +274,19 @@ export function headerOf(headers: readonly string[], name: string): string | und
   return headers.map(parseHeaderLine).find((field) => field.name.toLowerCase() === name)?.value;
 }
 
-function basic(user: string): string {
-  return `Basic ${btoa(byteString(new TextEncoder().encode(user)))}`;
-}
-
-function proxyAuthorization(proxy: URL): string | undefined {
-  const user = userinfo(proxy);
-  return user === undefined ? undefined : basic(user);
-}
-
 /** Header fields whose values are secrets. */
 export const SECRET_HEADER = /^((?:proxy-)?authorization|cookie):(?=.)/i;
 
 /** A request line for people, without secrets. */
 export function maskedLine(line: string): string {
-  return printable(SECRET_HEADER.test(line) ? line.replace(/:.*/s, ": ***") : line);
+  return shown(SECRET_HEADER.test(line) ? line.replace(/:.*/s, ": ***") : line);
 }
 
 // --- Redirects ---------------------------------------------------------------
+
+function refused(why: string): TrioError {
+  return new TrioError(EXIT.redirect, `redirect refused: ${why}`);
+}
 
 /**
  * Where a redirect leads, if the head is one (RFC 9110 section 10.2.2); the fragment is kept.
@@ -291,16 +314,22 @@ export function redirectTarget(from: HttpUrl, head: Head): HttpUrl | undefined {
   return to;
 }
 
-function refused(why: string): TrioError {
-  return new TrioError(EXIT.redirect, `redirect refused: ${why}`);
-}
-
 /** What another origin is sent of a user's header lines: what is no secret. */
 export function withoutSecretHeaders(headers: readonly string[]): string[] {
   return headers.filter((line) => /^(range|accept|user-agent)[:;]/i.test(line));
 }
 
 // --- Proxies -----------------------------------------------------------------
+
+/** Whether an IPv4 address is one of a block like `10.0.0.0/8` (RFC 4632). */
+function isWithin(host: string, block: string): boolean {
+  const number = (address: string) =>
+    address.split(".").reduce((sum, byte) => sum * 256 + Number(byte), 0);
+  const [, base, bits] = /^(\d+\.\d+\.\d+\.\d+)\/(\d+)$/.exec(block) ?? [];
+  if (base === undefined || !/^[\d.]+$/.test(host)) return false;
+  const size = 2 ** (32 - Number(bits));
+  return Math.floor(number(host) / size) === Math.floor(number(base) / size);
+}
 
 /**
  * Whether `no_proxy` names the URL's host: `*`, a domain (with its subdomains, a leading dot is
@@ -323,14 +352,4 @@ export function bypassesProxy(noProxy: string, url: URL): boolean {
     return unbracketed(host) === bare ||
       (bare !== "" && !/^[\d.:[\]]+$/.test(host) && host.endsWith(`.${bare}`));
   });
-}
-
-/** Whether an IPv4 address is one of a block like `10.0.0.0/8` (RFC 4632). */
-function isWithin(host: string, block: string): boolean {
-  const number = (address: string) =>
-    address.split(".").reduce((sum, byte) => sum * 256 + Number(byte), 0);
-  const [, base, bits] = /^(\d+\.\d+\.\d+\.\d+)\/(\d+)$/.exec(block) ?? [];
-  if (base === undefined || !/^[\d.]+$/.test(host)) return false;
-  const size = 2 ** (32 - Number(bits));
-  return Math.floor(number(host) / size) === Math.floor(number(base) / size);
 }

@@ -118,6 +118,12 @@ class EofReader implements BodyReader {
   }
 }
 
+function hexDigit(byte: number): number {
+  if (byte >= 48 && byte <= 57) return byte - 48;
+  const letter = byte | 32;
+  return letter >= 97 && letter <= 102 ? letter - 87 : -1;
+}
+
 /**
  * The chunked coding (RFC 9112 section 7.1); any CRLF may be a bare LF, extensions and trailers
  * are dropped:
@@ -216,12 +222,6 @@ class ChunkedReader implements BodyReader {
         : "the last chunk is missing",
     );
   }
-}
-
-function hexDigit(byte: number): number {
-  if (byte >= 48 && byte <= 57) return byte - 48;
-  const letter = byte | 32;
-  return letter >= 97 && letter <= 102 ? letter - 87 : -1;
 }
 
 /** Which reader serves which framing. */

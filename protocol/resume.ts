@@ -36,6 +36,10 @@ export interface VersionRecord {
   ranges?: Span[] | undefined;
 }
 
+function codingOf(head: Head): string | undefined {
+  return codingsIn(head, "content-encoding").join(", ") || undefined;
+}
+
 /** The record of the version that a complete answer to `url` is. */
 export function recordOf(
   url: string,
@@ -53,6 +57,21 @@ export function recordOf(
     decoded,
     range,
   };
+}
+
+function isSize(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function areSpans(value: unknown, total: number): boolean {
+  if (!Array.isArray(value)) return false;
+  let last = 0;
+  return value.every((span) => {
+    if (!Array.isArray(span) || span.length !== 2 || !span.every(isSize)) return false;
+    const [start, end] = span as Span, right = last <= start && start < end && end <= total;
+    last = end;
+    return right;
+  });
 }
 
 /** Reads FILE.part.json; `undefined` if that is no record, or its `ranges` are none. */
@@ -76,19 +95,11 @@ export function parseRecord(text: string): VersionRecord | undefined {
   return record;
 }
 
-function isSize(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
-}
+/** Years of two digits are from 1976 to 2075: dates that servers send are near, and this one stays. */
+const CENTURY = new Date("2025-12-31T00:00:00Z");
 
-function areSpans(value: unknown, total: number): boolean {
-  if (!Array.isArray(value)) return false;
-  let last = 0;
-  return value.every((span) => {
-    if (!Array.isArray(span) || span.length !== 2 || !span.every(isSize)) return false;
-    const [start, end] = span as Span, right = last <= start && start < end && end <= total;
-    last = end;
-    return right;
-  });
+function timeOf(date: string | undefined): number | undefined {
+  return date === undefined ? undefined : parseHttpDate(date, CENTURY)?.getTime();
 }
 
 /**
@@ -114,15 +125,17 @@ export function isContinuable(record: VersionRecord, url: string): boolean {
     validatorOf(record) !== undefined;
 }
 
-/** Years of two digits are from 1976 to 2075: dates that servers send are near, and this one stays. */
-const CENTURY = new Date("2025-12-31T00:00:00Z");
-
-function timeOf(date: string | undefined): number | undefined {
-  return date === undefined ? undefined : parseHttpDate(date, CENTURY)?.getTime();
-}
-
-function codingOf(head: Head): string | undefined {
-  return codingsIn(head, "content-encoding").join(", ") || undefined;
+/**
+ * The first bytes that are missing: from where to where, the last one included.
+ *
+ *     [[0, 5]]           → 5 and all behind
+ *     [[0, 5], [8, 9]]   → 5 to 7
+ *     [[3, 5]]           → 0 to 2
+ */
+export function firstGap(spans: readonly Span[]): { first: number; last?: number } {
+  const [begin, next] = spans;
+  const [first, after] = begin?.[0] === 0 ? [begin[1], next] : [0, begin];
+  return after ? { first, last: after[0] - 1 } : { first };
 }
 
 // --- The answer --------------------------------------------------------------
@@ -182,6 +195,93 @@ export type Verdict =
   /** An error. */
   | { is: "error"; error: TrioError };
 
+function cannotResume(why: string): Verdict {
+  return { is: "error", error: new TrioError(EXIT.resume, `cannot resume: ${why}`) };
+}
+
+/**
+ * Whether an answer has just the bytes that were asked for.
+ *
+ *     "0-4" and 0-4/10     → true      "0-99" and 0-9/10  → true (there are no more)
+ *     "-3"  and 7-9/10     → true      "5-"   and 5-8/*   → false (is this the end?)
+ */
+function isRange(asked: string, found: ContentRange | undefined): boolean {
+  const [, first = "", last = ""] = /^(\d*)-(\d*)$/.exec(asked) ?? [];
+  if (found?.first === undefined || found.last === undefined) return false;
+  const end = found.total === undefined ? NaN : found.total - 1;
+  if (first === "") return found.last === end && found.first === Math.max(0, end + 1 - +last);
+  if (found.first !== Number(first)) return false;
+  return found.last === end && (last === "" || Number(last) > end) ||
+    last !== "" && found.last === Number(last);
+}
+
+function notTheRange(why: string): Verdict {
+  return { is: "error", error: new TrioError(EXIT.resume, `not the bytes asked for: ${why}`) };
+}
+
+function judgeWhole(range: string | undefined, head: Head): Verdict {
+  const found = contentRange(head);
+  if (head.status !== 206) {
+    if (range === undefined || range === "0-" && head.status < 400) return { is: "whole" };
+    if (head.status === 416) return notTheRange("there are no such bytes");
+    return notTheRange(`the server answered ${head.status}, as one without ranges`);
+  }
+  if (range === undefined) {
+    const whole = found?.first === 0 && found.last === (found.total ?? NaN) - 1;
+    return whole ? { is: "whole" } : notTheRange("the server sent a part without being asked");
+  }
+  return isRange(range, found) ? { is: "whole" } : notTheRange("the server sent others");
+}
+
+/** Whether an answer has a validator that the record has, with another value. */
+function contradicts({ etag, lastModified }: VersionRecord, head: Head): boolean {
+  const other = valueOf(head, "etag"), modified = valueOf(head, "last-modified");
+  return etag !== undefined && other !== undefined && etag !== other ||
+    lastModified !== undefined && modified !== undefined && lastModified !== modified &&
+      timeOf(lastModified) !== timeOf(modified);
+}
+
+/** Whether an answer has the validator of the record, and none that contradicts it. */
+export function repeats(record: VersionRecord, head: Head): boolean {
+  const validator = validatorOf(record);
+  if (validator === undefined) return false;
+  const etag = valueOf(head, "etag"), modified = valueOf(head, "last-modified");
+  return contradicts(record, head)
+    ? false
+    : (validator === record.etag ? etag : modified) !== undefined;
+}
+
+function judgePart(
+  { first, last }: { first: number; last?: number | undefined },
+  record: VersionRecord,
+  head: Head,
+  length: number | undefined,
+): Verdict {
+  const other: Verdict = { is: "other" };
+  const found = contentRange(head);
+  if (found?.first !== first || found.last === undefined) return other;
+  if (last !== undefined && found.last > last) return other;
+  const total = found.total ?? record.total;
+  if (total === undefined || found.last >= total) return other;
+  if (record.total !== undefined && total !== record.total) return other;
+  const expected = found.last - first + 1;
+  if (length !== undefined && length !== expected) return other;
+  if (!repeats(record, head) || codingOf(head) !== record.coding) return other;
+  return { is: "rest", length: expected, total };
+}
+
+/** A 416: there is nothing behind the bytes that are there (RFC 9110 section 15.5.17). */
+function judgeEnd(size: number, record: VersionRecord, head: Head): Verdict {
+  const { total = size } = contentRange(head) ?? {};
+  const odd = valueOf(head, "content-range") !== undefined && contentRange(head) === undefined;
+  const complete = !odd && record.total === size && total === size && !contradicts(record, head);
+  return { is: complete ? "complete" : "other" };
+}
+
+function mediaType(type: string | undefined): string | undefined {
+  return type?.split(";")[0]!.trim().toLowerCase();
+}
+
 /**
  * Judges the final answer to a question that goes on with the bytes of `record`, or has none. A
  * status of 400 or more but 416 is not its matter.
@@ -206,88 +306,6 @@ export function judge(
   return type && expected && type !== expected
     ? cannotResume(`it answered with ${type}, not ${expected}`)
     : { is: "whole" };
-}
-
-function judgeWhole(range: string | undefined, head: Head): Verdict {
-  const found = contentRange(head);
-  if (head.status !== 206) {
-    if (range === undefined || head.status >= 400 || range === "0-") return { is: "whole" };
-    return cannotResume(`the server has no ranges: it answered ${head.status}`);
-  }
-  if (range === undefined) {
-    const whole = found?.first === 0 && found.last === (found.total ?? NaN) - 1;
-    return whole ? { is: "whole" } : cannotResume("it answered 206 without being asked");
-  }
-  return isRange(range, found) ? { is: "whole" } : cannotResume("it answered with other bytes");
-}
-
-/**
- * Whether an answer has just the bytes that were asked for.
- *
- *     "0-4" and 0-4/10     → true      "0-99" and 0-9/10  → true (there are no more)
- *     "-3"  and 7-9/10     → true      "5-"   and 5-8/*   → false (is this the end?)
- */
-function isRange(asked: string, found: ContentRange | undefined): boolean {
-  const [, first = "", last = ""] = /^(\d*)-(\d*)$/.exec(asked) ?? [];
-  if (found?.first === undefined || found.last === undefined) return false;
-  const end = found.total === undefined ? NaN : found.total - 1;
-  if (first === "") return found.last === end && found.first === Math.max(0, end + 1 - +last);
-  if (found.first !== Number(first)) return false;
-  return found.last === end && (last === "" || Number(last) > end) ||
-    last !== "" && found.last === Number(last);
-}
-
-function judgePart(
-  { first, last }: { first: number; last?: number | undefined },
-  record: VersionRecord,
-  head: Head,
-  length: number | undefined,
-): Verdict {
-  const other: Verdict = { is: "other" };
-  const found = contentRange(head);
-  if (found?.first !== first || found.last === undefined) return other;
-  if (last !== undefined && found.last > last) return other;
-  const total = found.total ?? record.total;
-  if (total === undefined || found.last >= total) return other;
-  if (record.total !== undefined && total !== record.total) return other;
-  const expected = found.last - first + 1;
-  if (length !== undefined && length !== expected) return other;
-  if (!repeats(record, head) || codingOf(head) !== record.coding) return other;
-  return { is: "rest", length: expected, total };
-}
-
-/** Whether an answer has the validator of the record, and none that contradicts it. */
-export function repeats(record: VersionRecord, head: Head): boolean {
-  const validator = validatorOf(record);
-  if (validator === undefined) return false;
-  const etag = valueOf(head, "etag"), modified = valueOf(head, "last-modified");
-  return contradicts(record, head)
-    ? false
-    : (validator === record.etag ? etag : modified) !== undefined;
-}
-
-/** Whether an answer has a validator that the record has, with another value. */
-function contradicts({ etag, lastModified }: VersionRecord, head: Head): boolean {
-  const other = valueOf(head, "etag"), modified = valueOf(head, "last-modified");
-  return etag !== undefined && other !== undefined && etag !== other ||
-    lastModified !== undefined && modified !== undefined && lastModified !== modified &&
-      timeOf(lastModified) !== timeOf(modified);
-}
-
-/** A 416: there is nothing behind the bytes that are there (RFC 9110 section 15.5.17). */
-function judgeEnd(size: number, record: VersionRecord, head: Head): Verdict {
-  const { total = size } = contentRange(head) ?? {};
-  const odd = valueOf(head, "content-range") !== undefined && contentRange(head) === undefined;
-  const complete = !odd && record.total === size && total === size && !contradicts(record, head);
-  return { is: complete ? "complete" : "other" };
-}
-
-function cannotResume(why: string): Verdict {
-  return { is: "error", error: new TrioError(EXIT.resume, `cannot resume: ${why}`) };
-}
-
-function mediaType(type: string | undefined): string | undefined {
-  return type?.split(";")[0]!.trim().toLowerCase();
 }
 
 /** A file that another program wrote. */

@@ -23,6 +23,7 @@ export interface SocksStep {
 
 /** What a client says of itself (RFC 1928 section 3, RFC 1929 section 2). */
 const VERSION = 5, AUTHENTICATION_VERSION = 1;
+
 const NO_AUTHENTICATION = 0, USER_AND_PASSWORD = 2;
 const CONNECT = 1;
 

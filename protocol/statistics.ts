@@ -62,6 +62,16 @@ function roundStep(least: number): number {
   return [1, 2, 5].map((digit) => digit * power).find((step) => step >= least)!;
 }
 
+/** A line for each count: its label, itself and a bar, which is there for 1, too. */
+function bars(labels: readonly string[], counts: readonly number[]): string[] {
+  const most = Math.max(...counts), width = Math.max(...labels.map((label) => label.length));
+  return counts.map((count, at) => {
+    const bar = "#".repeat(Math.ceil(count / most * LONGEST_BAR));
+    return `  ${labels[at]!.padEnd(width)} ${String(count).padStart(String(most).length)} ${bar}`
+      .trimEnd();
+  });
+}
+
 /**
  * Draws times as lines with bars, in steps of equal and round width. What is slower than 95 of
  * 100 is one last row, so that it takes nothing from the rest.
@@ -92,14 +102,4 @@ export function histogram(times: readonly number[]): string[] {
     at === slower ? `${edge(at)} ms or more` : `${edge(at)} to ${edge(at + 1)} ms`
   );
   return bars(labels, counts);
-}
-
-/** A line for each count: its label, itself and a bar, which is there for 1, too. */
-function bars(labels: readonly string[], counts: readonly number[]): string[] {
-  const most = Math.max(...counts), width = Math.max(...labels.map((label) => label.length));
-  return counts.map((count, at) => {
-    const bar = "#".repeat(Math.ceil(count / most * LONGEST_BAR));
-    return `  ${labels[at]!.padEnd(width)} ${String(count).padStart(String(most).length)} ${bar}`
-      .trimEnd();
-  });
 }

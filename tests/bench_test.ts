@@ -1,7 +1,15 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { draw } from "../bench/chart.ts";
-import { type Bench, interleave, met, stats, type Target } from "../bench/measure.ts";
-import { lines, markdown, targetTable, usedTable } from "../bench/show.ts";
+import { type Bench, interleave } from "../bench/programs.ts";
+import {
+  lines,
+  markdown,
+  met,
+  stats,
+  type Target,
+  targetTable,
+  usedTable,
+} from "../bench/report.ts";
 
 function fakeBench(): Bench {
   return { quick: true, folder: "", programs: new Map(), missing: new Set(), failures: [] };

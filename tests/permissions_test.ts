@@ -127,18 +127,19 @@ Deno.test("permissions: deno task client is granted loopback, any port, and noth
   assertEquals(code, 77);
 });
 
-for (const task of ["server"]) {
-  Deno.test(`permissions: deno task ${task} --port 8000 prints what grants it`, async () => {
-    const args = ["task", "--quiet", task, "--port", "8000"];
-    const { code, stderr } = await run(Deno.execPath(), args);
-    assertEquals(
-      stderr,
-      `${task}: net access to "127.0.0.1:8000" is not granted ` +
-        `(run: deno run --allow-net=127.0.0.1:8000 ${task}.ts --port 8000)\n`,
-    );
-    assertEquals(code, 77);
-  });
-}
+Deno.test("permissions: deno task server is granted loopback, any port, and nothing else", async () => {
+  const args = ["task", "--quiet", "server", "--port=0"];
+  await using server = new Running(Deno.execPath(), [...args, "--hostname=localhost"]);
+  await server.heard("stderr", /listening on 127\.0\.0\.1:\d+ /);
+  await server.stop("SIGINT");
+  const { code, stderr } = await run(Deno.execPath(), [...args, "--hostname=192.0.2.1"]);
+  assertEquals(
+    stderr,
+    `server: net access to "192.0.2.1:0" is not granted (run: deno run ` +
+      `--allow-net=192.0.2.1:0 ${ROOT}server.ts --port=0 --hostname=192.0.2.1)\n`,
+  );
+  assertEquals(code, 77);
+});
 
 Deno.test("permissions: deno task fetch cannot write outside of its folder", async () => {
   await using stack = new AsyncDisposableStack();

@@ -1,8 +1,9 @@
 // The least that fetch.ts must load for a page of 30 KB, with nothing checked: a command line,
 // Ctrl+C, a proxy that may be set, a URL, a time limit, a connection, a head, a file.
-import { parseOptions } from "../../mod_old.ts";
+import { anyText, parseOptions } from "../../mod.ts";
 
-const given = parseOptions(Deno.args, { output: "a file" }, [], { o: "output" });
+const table = { output: { letter: "o", value: anyText("FILE", "a file"), help: "" } } as const;
+const given = await parseOptions(Deno.args, table);
 const interrupted = new AbortController();
 Deno.addSignalListener("SIGINT", () => interrupted.abort());
 Deno.permissions.querySync({ name: "env", variable: "http_proxy" });
@@ -23,6 +24,6 @@ const start = head.indexOf("\r\n\r\n") + 4;
 const length = Number(/\r\nContent-Length: (\d+)/i.exec(head)?.[1]);
 while (filled < start + length) filled += await conn.read(buffer.subarray(filled)) ?? Infinity;
 const options = { write: true, create: true, truncate: true };
-using file = await Deno.open(given.output[0]!, options);
+using file = await Deno.open(given.output!, options);
 await file.write(buffer.subarray(start, filled));
 Deno.exit(0);

@@ -20,7 +20,7 @@ export interface Row<Peer extends string, Exercise extends string> {
 
 const EVERY_HTTP_SERVER = [
   "a small file",
-  "a file of 50 MB",
+  "a file of 30 MB",
   "an empty file",
   "a file that is missing (404)",
   "a folder without its slash",

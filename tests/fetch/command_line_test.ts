@@ -9,7 +9,7 @@ import { runFetch } from "../support/fetch.ts";
 import { Folder } from "../support/folder.ts";
 import { answer, command, SHA256 } from "../support/options.ts";
 import { MODIFIED, Origin } from "../support/origin.ts";
-import { runScript } from "../support/process.ts";
+import { each, runScript } from "../support/process.ts";
 import { response } from "../support/replies.ts";
 
 /** The options that the files beside this one test by name. */
@@ -41,18 +41,19 @@ Deno.test("fetch.ts --help has all options that are tested here, and no other", 
 
 Deno.test("fetch.ts takes each option of --help as it is shown there", async () => {
   await using folder = new Folder();
-  for (const { letter, name, takes } of await helped()) {
-    for (const option of letter ? [letter, name] : [name]) {
-      const value = takes ? ["x"] : [];
-      const { code, stdout } = await runFetch(folder, [option, ...value, "--help"]);
-      assertEquals([code, stdout.length > 0], [EXIT.ok, true], `${option} ${value}`);
-      const bad = takes ? [option] : [`${name}=x`];
-      const { code: failed, stderr } = await runFetch(folder, bad);
-      assertEquals(failed, EXIT.usage, `${bad} ${stderr}`);
+  await each(await helped(), async ({ letter, name, takes }) => {
+    const forms = letter ? [letter, name] : [name];
+    const good = forms.flatMap((option) => takes ? [option, "x"] : [option]);
+    const { code, stdout } = await runFetch(folder, [...good, "--help"]);
+    assertEquals([code, stdout.length > 0], [EXIT.ok, true], `${good}`);
+    for (const option of takes ? forms : [name]) {
+      const bad = takes ? option : `${option}=x`;
+      const { code, stderr } = await runFetch(folder, [bad]);
+      assertEquals(code, EXIT.usage, `${bad} ${stderr}`);
       assertMatch(stderr, takes ? / takes / : /takes no value/);
-      assertStringIncludes(stderr, `fetch: ${takes ? option : name} `);
+      assertStringIncludes(stderr, `fetch: ${option} `);
     }
-  }
+  });
 });
 
 Deno.test("fetch.ts refuses what is no option", async () => {

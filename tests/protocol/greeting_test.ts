@@ -12,13 +12,13 @@ import { fc } from "../support/fuzz.ts";
 
 /** Puts `bytes`, which must fit, where the next read goes, and returns the replies to them. */
 function hear(conversation: Conversation, bytes: Uint8Array): Uint8Array {
-  conversation.space.set(bytes);
-  return conversation.hear(bytes.length);
+  conversation.free.set(bytes);
+  return conversation.answer(bytes.length);
 }
 
 /** What is not answered lies between `Hello, ` and the next read. */
-function unanswered({ space }: Conversation): string {
-  return new TextDecoder().decode(new Uint8Array(space.buffer, 0, space.byteOffset)).slice(7);
+function unanswered({ free }: Conversation): string {
+  return new TextDecoder().decode(new Uint8Array(free.buffer, 0, free.byteOffset)).slice(7);
 }
 
 /** The replies to one read, how many, what is not answered, and why no more are. */
@@ -62,15 +62,15 @@ Deno.test("with lines, what no newline ends waits for more", () => {
 Deno.test("with lines, EOF ends a message, too", () => {
   const conversation = new Conversation(true);
   assertEquals(hear(conversation, encode("Grace\r")), new Uint8Array());
-  assertEquals(conversation.hear(null), encode("Hello, Grace\r!"));
+  assertEquals(conversation.answer(null), encode("Hello, Grace\r!"));
   assertEquals(hear(conversation, encode("exit")), new Uint8Array());
-  assertEquals(conversation.hear(null), new Uint8Array());
+  assertEquals(conversation.answer(null), new Uint8Array());
   assertEquals(conversation.end, "exit");
 });
 
 Deno.test("what comes before exit is answered and nothing behind it", () => {
   assertEquals(greeted("exit"), ["", 0, "", "exit"]);
-  assertEquals(greeted("A\nexit\r\nB"), ["Hello, A!\n", 1, "B", "exit"]);
+  assertEquals(greeted("A\nexit\r\nB"), ["Hello, A!\n", 1, "", "exit"]);
   for (const name of ["exit!", " exit", "EXIT", "exi", "exit\r"]) {
     assertEquals(greeted(name), [`Hello, ${name}!`, 1, "", undefined]);
   }
@@ -87,8 +87,8 @@ Deno.test("nothing is answered after exit", () => {
 Deno.test("the bytes of a message count without its newline", () => {
   assertEquals(greeted("12345\r\n", true, 5), ["Hello, 12345!\r\n", 1, "", undefined]);
   assertEquals(greeted("12345\r", true, 5), ["", 0, "12345\r", undefined]);
-  assertEquals(greeted("A\n123456", true, 5), ["Hello, A!\n", 1, "123456", "too long"]);
-  assertEquals(greeted("123456\r\nB\n", true, 5), ["", 0, "123456\r\nB\n", "too long"]);
+  assertEquals(greeted("A\n123456", true, 5), ["Hello, A!\n", 1, "", "too long"]);
+  assertEquals(greeted("123456\r\nB\n", true, 5), ["", 0, "", "too long"]);
   assertEquals(greeted("小明\n", true, 5)[3], "too long"); // bytes, not characters
   assertEquals(greeted("123456", false, 5)[3], undefined);
 });
@@ -122,12 +122,12 @@ Deno.test("with lines, any split has the same replies", () => {
     const conversation = new Conversation(true);
     const replies: number[] = [];
     for (let at = 0, size; at < bytes.length; at += size) {
-      size = Math.min(sizes.next().value!, conversation.space.length, bytes.length - at);
+      size = Math.min(sizes.next().value!, conversation.free.length, bytes.length - at);
       assert(size > 0, "no space for a read");
       replies.push(...hear(conversation, bytes.subarray(at, at + size)));
     }
     assertEquals(unanswered(conversation), "");
-    assert(conversation.space.buffer.byteLength < 2000, "holds on to the buffer of a long line");
+    assert(conversation.free.buffer.byteLength < 2000, "holds on to the buffer of a long line");
     const expected = lines.map(([name, newline]) => `Hello, ${name}!${newline}`).join("");
     assertEquals(new TextDecoder().decode(Uint8Array.from(replies)), expected);
   }));

@@ -10,6 +10,9 @@ import { bytesOf, joined } from "../support/bytes.ts";
 import { fc, SEED } from "../support/fuzz.ts";
 import { CHUNKED, OK, type Outcome, readReply, REPLIES } from "../support/replies.ts";
 
+/** How often a property is tried. */
+const RUNS = { numRuns: 500 };
+
 /** A response, and how it is written down. */
 interface Model {
   status: number;
@@ -91,20 +94,26 @@ function chunked({ body, chunks, end }: Model, trailers: string[]): string {
 const cuts = fc.array(fc.nat(2000), { maxLength: 30 });
 
 Deno.test("ResponseReader gives the same head and body for any framing, chunking and split", () => {
-  fc.assert(fc.property(model, cuts, (m, cuts) => {
-    const { code, head, body } = readReply(serialised(m), { cuts });
-    assertEquals([code, body], [0, m.body]);
-    assertEquals([head?.status, head?.statusText], [m.status, m.reason]);
-    assertEquals(head?.fields.slice(0, m.fields.length), m.fields);
-  }));
+  fc.assert(
+    fc.property(model, cuts, (m, cuts) => {
+      const { code, head, body } = readReply(serialised(m), { cuts });
+      assertEquals([code, body], [0, m.body]);
+      assertEquals([head?.status, head?.statusText], [m.status, m.reason]);
+      assertEquals(head?.fields.slice(0, m.fields.length), m.fields);
+    }),
+    RUNS,
+  );
 });
 
 Deno.test("ResponseReader gives no body for HEAD, 204 and 304, whatever the fields say", () => {
-  fc.assert(fc.property(model, cuts, fc.constantFrom(200, 204, 304), (m, cuts, status) => {
-    const method = status === 200 ? "HEAD" : "GET";
-    const { code, head, body } = readReply(serialised({ ...m, status }), { method, cuts });
-    assertEquals([code, body, head?.status], [0, "", status]);
-  }));
+  fc.assert(
+    fc.property(model, cuts, fc.constantFrom(200, 204, 304), (m, cuts, status) => {
+      const method = status === 200 ? "HEAD" : "GET";
+      const { code, head, body } = readReply(serialised({ ...m, status }), { method, cuts });
+      assertEquals([code, body, head?.status], [0, "", status]);
+    }),
+    RUNS,
+  );
 });
 
 Deno.test("ResponseReader is complete at the last byte of a framed reply and not before", () => {
@@ -115,17 +124,21 @@ Deno.test("ResponseReader is complete at the last byte of a framed reply and not
       assert(readReply(reply.slice(0, cut)).code !== 0, `complete after ${cut} bytes`);
       assertEquals(readReply(reply + "rest").body, m.body);
     }),
+    RUNS,
   );
 });
 
 Deno.test("ResponseReader ends the same way for any bytes however they are split", () => {
   const start = fc.constantFrom("", OK, `${OK}\r\n`, CHUNKED, `${CHUNKED}5;`, `${CHUNKED}0\r\n`);
   const bytes = text('HTP/1. 0523aF\r\n:;\0\t-+,"\xa0\xff', 60);
-  fc.assert(fc.property(start, bytes, cuts, (start, bytes, cuts) => {
-    const whole = readReply(start + bytes), split = readReply(start + bytes, { cuts });
-    assertEquals([split.code, split.head], [whole.code, whole.head]);
-    if (whole.code === 0) assertEquals(split.body, whole.body);
-  }));
+  fc.assert(
+    fc.property(start, bytes, cuts, (start, bytes, cuts) => {
+      const whole = readReply(start + bytes), split = readReply(start + bytes, { cuts });
+      assertEquals([split.code, split.head], [whole.code, whole.head]);
+      if (whole.code === 0) assertEquals(split.body, whole.body);
+    }),
+    RUNS,
+  );
 });
 
 const TRAILED = "6;ext=1\r\nhello,\r\nB\r\n more bytes\r\n0;end\r\nA: b\r\nC: d\r\n\r\n";

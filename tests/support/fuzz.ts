@@ -10,6 +10,6 @@ import fc from "fast-check";
 export const SEED = Number(
   Deno.env.get("FUZZ_SEED") ?? crypto.getRandomValues(new Uint32Array(1))[0],
 );
-fc.configureGlobal({ seed: SEED, numRuns: 500 });
+fc.configureGlobal({ seed: SEED });
 
 export { fc };

@@ -12,11 +12,10 @@ import {
   measure,
   output,
   ROOT,
-  type Section,
   Server,
-  stats,
-} from "./measure.ts";
-import * as show from "./show.ts";
+} from "./programs.ts";
+import { type Section, stats } from "./report.ts";
+import * as show from "./report.ts";
 
 const PIPED = "client.ts, names piped";
 

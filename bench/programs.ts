@@ -1,6 +1,5 @@
 /**
- * Runs programs and says what they took: time, CPU and memory of a command,
- * and what many runs come to.
+ * Runs programs and says what they took: time, CPU and memory of a command.
  *
  * @module
  */
@@ -18,16 +17,6 @@ export interface Used {
   memory: number;
 }
 
-/** What many measurements come to. */
-export interface Stats {
-  /** The middle one. */
-  median: number;
-  /** The least one. */
-  min: number;
-  /** The greatest one. */
-  max: number;
-}
-
 /** What all parts of the benchmark need. */
 export interface Bench {
   /** Whether it is to take a minute at most. */
@@ -40,68 +29,6 @@ export interface Bench {
   missing: Set<string>;
   /** What went wrong: wrong bytes, commands that failed. */
   failures: string[];
-}
-
-/** What one part of the benchmark found. */
-export interface Section {
-  title: string;
-  /** Paragraphs that say what is measured and how. */
-  notes: string[];
-  tables: Table[];
-  chart: Chart;
-  targets: Target[];
-}
-
-/** A table; the first column is text, the others are numbers. */
-export interface Table {
-  title: string;
-  columns: string[];
-  rows: string[][];
-  /** The commands that were run, one a line. */
-  commands?: string[];
-}
-
-/** Bars in groups, longer for more. */
-export interface Chart {
-  /** The file's name in docs/. */
-  file: string;
-  title: string;
-  groups: { label: string; bars: Bar[] }[];
-}
-
-/** A bar of a chart. */
-export interface Bar extends Stats {
-  label: string;
-  /** What is written beside it. */
-  value: string;
-}
-
-/** A number that is to be reached. */
-export interface Target {
-  what: string;
-  /** What the number is, such as `of curl`. */
-  unit: string;
-  /** The greatest or the least value that meets the target. */
-  limit: ["at most" | "at least", number];
-  /** What was measured, if it could be. */
-  value: number | undefined;
-}
-
-/** The median, the least and the greatest of `values`. */
-export function stats(values: readonly number[]): Stats {
-  const sorted = [...values].sort((a, b) => a - b);
-  const half = sorted.length / 2;
-  const middle = sorted.slice(Math.ceil(half) - 1, Math.floor(half) + 1);
-  return {
-    median: middle.reduce((sum, value) => sum + value, 0) / middle.length,
-    min: sorted[0]!,
-    max: sorted.at(-1)!,
-  };
-}
-
-/** Whether the target's value is on the right side of its limit. */
-export function met({ limit: [side, limit], value = NaN }: Target): boolean {
-  return side === "at most" ? value <= limit : value >= limit;
 }
 
 /**

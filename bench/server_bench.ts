@@ -11,13 +11,10 @@ import {
   interleave,
   output,
   ROOT,
-  type Section,
   Server,
-  stats,
-  type Table,
-  type Target,
-} from "./measure.ts";
-import * as show from "./show.ts";
+} from "./programs.ts";
+import { type Section, stats, type Table, type Target } from "./report.ts";
+import * as show from "./report.ts";
 
 /** What load.c says of a run. */
 interface Load {
@@ -65,11 +62,6 @@ function commands(bench: Bench, ceiling: string): Record<string, string[]> {
   });
 }
 
-/** Starts a server, ours in the environment that `deno task server` gives it. */
-function startServer(command: string[]): Server {
-  return new Server(command, { DENO_TOKIO_MAX_IO_EVENTS_PER_TICK: "64" });
-}
-
 /** Measures server.ts and its peers. */
 export async function benchServer(bench: Bench): Promise<Section> {
   await find(bench, ["node", "python3"]);
@@ -83,7 +75,7 @@ export async function benchServer(bench: Bench): Promise<Section> {
     await using servers = new AsyncDisposableStack();
     const ports: Record<string, number> = {};
     for (const [name, command] of Object.entries(all)) {
-      ports[name] = await servers.use(startServer(command)).port;
+      ports[name] = await servers.use(new Server(command)).port;
     }
     return await interleave(
       bench,
@@ -263,7 +255,7 @@ async function measureIdle(
   load: string,
   count: number,
 ): Promise<Idle> {
-  await using server = startServer(command);
+  await using server = new Server(command);
   const port = await server.port;
   await output(load, ["greet", String(port), "1", "0.2"]); // warms up
   const before = server.memory;

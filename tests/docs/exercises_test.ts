@@ -1,0 +1,42 @@
+/**
+ * The exercises of the tutorial: their tests fail before the reader has done them, and pass with
+ * the solutions.
+ *
+ * @module
+ */
+import { assertEquals, assertMatch } from "@std/assert";
+import { Folder } from "../support/folder.ts";
+import { run } from "../support/process.ts";
+import { STEPS } from "./pages.ts";
+
+/** Runs the tests of the exercises with the code in these folders, the last one's first. */
+async function testExercises(...folders: string[]) {
+  await using folder = new Folder("exercises");
+  for (const from of folders) {
+    for (const { name } of Deno.readDirSync(STEPS + from)) {
+      await Deno.copyFile(`${STEPS}${from}/${name}`, folder.file(name));
+    }
+  }
+  const args = ["test", "--no-check", "--allow-net=127.0.0.1", "--no-prompt", "."];
+  return await run(Deno.execPath(), args, { cwd: folder.path });
+}
+
+Deno.test("the exercises' tests all fail before they are done", async () => {
+  const { code, stdout } = await testExercises("exercises");
+  assertEquals(code, 1);
+  assertMatch(stdout, /\nFAILED \| 0 passed \| \d+ failed/);
+});
+
+Deno.test("the exercises' tests all pass with the solutions", async () => {
+  const { code, stdout, stderr } = await testExercises("exercises", "solutions");
+  assertEquals([code, stderr], [0, ""], stdout);
+  assertMatch(stdout, /\nok \| \d+ passed \| 0 failed/);
+});
+
+Deno.test("each exercise has a test and a solution", () => {
+  const names = (folder: string) => [...Deno.readDirSync(STEPS + folder)].map(({ name }) => name);
+  const exercises = names("exercises").filter((name) => /^\d+_[a-z_]+(?<!_test)\.ts$/.test(name));
+  const tests = names("exercises").filter((name) => name.endsWith("_test.ts"));
+  assertEquals(tests.map((name) => name.replace("_test", "")).sort(), exercises.sort());
+  assertEquals(names("solutions").sort(), exercises);
+});

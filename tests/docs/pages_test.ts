@@ -1,0 +1,86 @@
+/**
+ * The tutorial's two pages tell the same story with the same programs, and those are the files of
+ * docs/steps/.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { ROOT } from "../support/process.ts";
+import { PAGES, type Part, programs, readPage, STEPS, withoutComments } from "./pages.ts";
+
+/** The most lines of a step: a screen. */
+const SCREEN = 40;
+
+Deno.test("a step has 40 lines at most, and its first says what it needs", async () => {
+  for (const name of programs()) {
+    const text = await Deno.readTextFile(STEPS + name);
+    assert(text.trimEnd().split("\n").length <= SCREEN, `${name} is longer than ${SCREEN} lines`);
+    const first = name.endsWith(".py")
+      ? /^#!\/usr\/bin\/env python3\n# /
+      : /^#!\/usr\/bin\/env -S deno run( --allow-(net=127\.0\.0\.1|write=[\w.]+))*\n\/\/ /;
+    assertMatch(text, first, name);
+  }
+});
+
+Deno.test("each step has its Python twin beside it", () => {
+  const names = programs();
+  for (const name of names.filter((name) => name.endsWith(".ts"))) {
+    assert(names.includes(name.replace(/ts$/, "py")), name);
+  }
+});
+
+for (const page of PAGES) {
+  Deno.test(`${page} has the text of the steps, but for the words of comments`, async () => {
+    for (const part of await readPage(page)) {
+      if (part.kind !== "code" || !part.file) continue;
+      const text = await Deno.readTextFile(STEPS + part.file);
+      assertEquals(
+        withoutComments(part.file, part.text),
+        withoutComments(part.file, text),
+        part.file,
+      );
+    }
+  });
+
+  Deno.test(`${page} has links to what there is`, async () => {
+    const text = await Deno.readTextFile(ROOT + page);
+    const targets = [...text.matchAll(/\]\(([^)#]+)\)|href="([^"]+)"/g)].map((it) =>
+      it[1] ?? it[2]
+    );
+    assert(targets.length > 20);
+    for (const target of targets) await Deno.stat(`${ROOT}docs/${target}`);
+  });
+
+  Deno.test(`${page} has links to its own sections`, async () => {
+    const parts = await readPage(page);
+    const anchors = parts.flatMap((part) => part.kind === "heading" ? [anchor(part.title)] : []);
+    const text = await Deno.readTextFile(ROOT + page);
+    for (const [, target = ""] of text.matchAll(/\]\(#([^)]+)\)/g)) {
+      assert(anchors.includes(target), `#${target}`);
+    }
+  });
+}
+
+/** The name that GitHub gives to a heading. */
+function anchor(title: string): string {
+  return title.toLowerCase().replace(/[^\p{L}\p{N}_ -]/gu, "").replaceAll(" ", "-");
+}
+
+Deno.test("the tutorial is the same in both languages: sections, pictures, code, output", async () => {
+  const [english, chinese] = await Promise.all(PAGES.map(readPage));
+  assertEquals(chinese!.map(inAnyLanguage), english!.map(inAnyLanguage));
+});
+
+function inAnyLanguage(part: Part) {
+  if (part.kind === "heading") return { ...part, title: "" };
+  if (part.kind !== "code") return part;
+  return { ...part, text: withoutComments(part.info === "sh" ? ".py" : part.file, part.text) };
+}
+
+Deno.test("the Chinese pages have one line a paragraph: browsers show a line's end as a blank", async () => {
+  for (const page of [PAGES[1], "README.zh-CN.md"]) {
+    const text = (await Deno.readTextFile(ROOT + page)).replace(/^```[^]*?^```$/gm, "");
+    const broken = text.match(/.*[\p{Script=Han}，。；：、！？）」]\n(?![\n|<#-]|\d+\. ).+/u);
+    assertEquals(broken?.[0], undefined);
+  }
+});
