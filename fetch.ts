@@ -1766,7 +1766,7 @@ class Transfer {
         const foreign = await this.#takeForeign(response);
         if (foreign === "complete") return response;
         if (foreign === "part") return undefined;
-        await this.#takeWhole(response);
+        await this.#takeWhole(response, verdict.length);
         break;
       }
       case "rest":
@@ -1813,13 +1813,13 @@ class Transfer {
     return verdict;
   }
 
-  async #takeWhole(response: HttpResponse) {
-    const { length } = response;
+  async #takeWhole(response: HttpResponse, length: number | undefined) {
     if (!this.output!.restartable) this.#startOver(); // which is an error
-    this.#meter.start(0, length);
+    const version = this.#versionOf(response), total = version.decoded ? undefined : length;
+    this.#meter.start(0, total);
     await this.#options.onHead?.(response);
-    await this.output!.restart(this.#versionOf(response));
-    if (!await this.#takePieces(response, length)) await this.#takeBody(response, length, length);
+    await this.output!.restart({ ...version, total });
+    if (!await this.#takePieces(response, total)) await this.#takeBody(response, total, total);
   }
 
   async #takeRest(response: HttpResponse, { length, total }: { length: number; total: number }) {

@@ -157,6 +157,11 @@ function contentRange(head: Head): ContentRange | undefined {
   return from <= to && (first === undefined || to < all) ? range : undefined;
 }
 
+function bytesIn(range: ContentRange | undefined): number | undefined {
+  if (range?.first === undefined || range.last === undefined) return undefined;
+  return range.last - range.first + 1;
+}
+
 /** What was asked for. */
 export interface Question {
   /** The bytes that are missing: with `If-Range`, of the version of the record. */
@@ -169,8 +174,8 @@ export interface Question {
 
 /** What an answer means. */
 export type Verdict =
-  /** The whole, or all that the user wants: from byte 0, a new record. */
-  | { is: "whole" }
+  /** The whole, or all that the user wants: from byte 0, a new record. It has `length` bytes. */
+  | { is: "whole"; length: number | undefined }
   /** The next `length` bytes of the record's version, which has `total`. */
   | { is: "rest"; length: number; total: number }
   /** All bytes of the record's version were there. */
@@ -206,18 +211,25 @@ function notTheRange(why: string): Verdict {
   return { is: "error", error: new TrioError(EXIT.resume, `not the bytes asked for: ${why}`) };
 }
 
-function judgeWhole(range: string | undefined, head: Head): Verdict {
-  const found = contentRange(head);
+function judgeWhole(
+  range: string | undefined,
+  head: Head,
+  length: number | undefined,
+): Verdict {
   if (head.status !== 206) {
-    if (range === undefined || range === "0-" && head.status < 400) return { is: "whole" };
+    if (range === undefined || range === "0-" && head.status < 400) return { is: "whole", length };
     if (head.status === 416) return notTheRange("there are no such bytes");
     return notTheRange(`the server answered ${head.status}, as one without ranges`);
   }
-  if (range === undefined) {
-    const whole = found?.first === 0 && found.last === (found.total ?? NaN) - 1;
-    return whole ? { is: "whole" } : notTheRange("the server sent a part without being asked");
+  const found = contentRange(head), announced = bytesIn(found);
+  if (range === undefined && (announced === undefined || announced !== found?.total)) {
+    return notTheRange("the server sent a part without being asked");
   }
-  return isRange(range, found) ? { is: "whole" } : notTheRange("the server sent others");
+  if (range !== undefined && !isRange(range, found)) return notTheRange("the server sent others");
+  if (length !== undefined && length !== announced) {
+    return notTheRange(`the server sent ${length} where it announced ${announced}`);
+  }
+  return { is: "whole", length: announced };
 }
 
 /** Whether an answer has a validator that the record has, with another value. */
@@ -285,14 +297,14 @@ export function judge(
       ? { is: "unchanged" }
       : { is: "error", error: malformed("304 without being asked") };
   }
-  if (!missing || !record) return judgeWhole(question.range, head);
+  if (!missing || !record) return judgeWhole(question.range, head, length);
   if (head.status === 206) return judgePart(missing, record, head, length);
   if (head.status === 416) return judgeEnd(missing.first, record, head);
   if (head.status !== 200) return cannotResume(`it answered ${head.status}`);
   const type = mediaType(valueOf(head, "content-type")), expected = mediaType(record.type);
   return type && expected && type !== expected
     ? cannotResume(`it answered with ${type}, not ${expected}`)
-    : { is: "whole" };
+    : { is: "whole", length };
 }
 
 /** A file that another program wrote. */
