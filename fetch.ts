@@ -1747,7 +1747,8 @@ class Transfer {
     const ranged = missing !== undefined || question.range !== undefined;
     if (status >= 400 && (ranged ? status !== 416 : fail)) throw statusError(response);
     const output = this.output ?? this.#look(this.#nameFrom(head));
-    const verdict = judge(question, output.record, head, length);
+    const record = output.size > 0 ? output.record : undefined;
+    const verdict = judge(question, record, head, length);
     switch (verdict.is) {
       case "error":
         throw verdict.error;

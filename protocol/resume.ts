@@ -282,8 +282,8 @@ function mediaType(type: string | undefined): string | undefined {
 }
 
 /**
- * Judges the final answer to a question that goes on with the bytes of `record`, or has none. A
- * status of 400 or more but 416 is not its matter.
+ * Judges the final answer to a question, where there are bytes of the version of `record` or
+ * none. A status of 400 or more but 416 is not its matter.
  */
 export function judge(
   question: Question,
@@ -297,14 +297,14 @@ export function judge(
       ? { is: "unchanged" }
       : { is: "error", error: malformed("304 without being asked") };
   }
+  const type = mediaType(valueOf(head, "content-type")), expected = mediaType(record?.type);
+  if (head.status === 200 && type && expected && type !== expected) {
+    return cannotResume(`it answered with ${type}, not ${expected}`);
+  }
   if (!missing || !record) return judgeWhole(question.range, head, length);
   if (head.status === 206) return judgePart(missing, record, head, length);
   if (head.status === 416) return judgeEnd(missing.first, record, head);
-  if (head.status !== 200) return cannotResume(`it answered ${head.status}`);
-  const type = mediaType(valueOf(head, "content-type")), expected = mediaType(record.type);
-  return type && expected && type !== expected
-    ? cannotResume(`it answered with ${type}, not ${expected}`)
-    : { is: "whole", length };
+  return head.status === 200 ? { is: "whole", length } : cannotResume(`it answered ${head.status}`);
 }
 
 /** A file that another program wrote. */
