@@ -1800,13 +1800,13 @@ class Transfer {
     if (verdict === "other") return verdict;
     response.close();
     if (verdict === "complete") await this.#options.onHead?.(response);
+    this.#bytesFound = true;
     if (verdict === "complete" && isTarget) {
-      await output.check();
+      await this.#checked(() => output.check());
       output.keep();
       return verdict;
     }
     await output.adopt(version);
-    this.#bytesFound = true;
     if (verdict === "complete") {
       await output.proceed();
       await this.#commit();
@@ -1817,6 +1817,7 @@ class Transfer {
   async #takeWhole(response: HttpResponse, length: number | undefined) {
     if (!this.output!.restartable) this.#startOver(); // which is an error
     const version = this.#versionOf(response), total = version.decoded ? undefined : length;
+    this.#bytesFound = false;
     this.#meter.start(0, total);
     await this.#options.onHead?.(response);
     await this.output!.restart({ ...version, total });
@@ -1878,10 +1879,15 @@ class Transfer {
     }
   }
 
-  /** All bytes are there. A wrong sum with bytes of an earlier run: they are not kept. */
+  /** All bytes are there. */
   async #commit() {
+    await this.#checked(() => this.output!.commit());
+  }
+
+  /** Checks the sum. A wrong one of bytes that were there before: it starts over. */
+  async #checked(act: () => Promise<void>) {
     try {
-      await this.output!.commit();
+      await act();
     } catch (error) {
       if ((error as TrioError).code !== EXIT.checksum || !this.#bytesFound) throw error;
       this.#options.onDialogue?.(`* ${(error as Error).message}: it starts over`);
