@@ -36,6 +36,11 @@ export interface VersionRecord {
   ranges?: Span[] | undefined;
 }
 
+/** The value of a field; all of them, as one that nothing equals, if a server sends several. */
+function fieldOf(head: Head, name: string): string | undefined {
+  return [...new Set(valuesOf(head, name))].join(", ") || undefined;
+}
+
 function codingOf(head: Head): string | undefined {
   return codingsIn(head, "content-encoding").join(", ") || undefined;
 }
@@ -48,9 +53,9 @@ export function recordOf(
 ): VersionRecord {
   return {
     url,
-    etag: valueOf(head, "etag"),
-    lastModified: valueOf(head, "last-modified"),
-    date: valueOf(head, "date"),
+    etag: fieldOf(head, "etag"),
+    lastModified: fieldOf(head, "last-modified"),
+    date: fieldOf(head, "date"),
     total,
     type: valueOf(head, "content-type"),
     coding: codingOf(head),
@@ -234,7 +239,7 @@ function judgeWhole(
 
 /** Whether an answer has a validator that the record has, with another value. */
 function contradicts({ etag, lastModified }: VersionRecord, head: Head): boolean {
-  const other = valueOf(head, "etag"), modified = valueOf(head, "last-modified");
+  const other = fieldOf(head, "etag"), modified = fieldOf(head, "last-modified");
   return etag !== undefined && other !== undefined && etag !== other ||
     lastModified !== undefined && modified !== undefined && lastModified !== modified &&
       timeOf(lastModified) !== timeOf(modified);
@@ -244,7 +249,7 @@ function contradicts({ etag, lastModified }: VersionRecord, head: Head): boolean
 export function repeats(record: VersionRecord, head: Head): boolean {
   const validator = validatorOf(record);
   if (validator === undefined) return false;
-  const etag = valueOf(head, "etag"), modified = valueOf(head, "last-modified");
+  const etag = fieldOf(head, "etag"), modified = fieldOf(head, "last-modified");
   return contradicts(record, head)
     ? false
     : (validator === record.etag ? etag : modified) !== undefined;
