@@ -1284,7 +1284,8 @@ class PartFile implements Output {
   #empty() {
     this.size = 0;
     if (!this.#file) {
-      const mode = this.#mode === undefined ? {} : { mode: this.#mode & 0o777 };
+      // what FILE does not permit its owner, -C needs
+      const mode = this.#mode === undefined ? {} : { mode: this.#mode & 0o777 | 0o600 };
       this.#openPart({ read: true, write: true, createNew: true, ...mode });
       this.#created = true;
     }
