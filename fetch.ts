@@ -126,8 +126,15 @@ import {
 export { EXIT, TransientError, TrioError } from "./mod.ts";
 export { fileName } from "./protocol/file_name.ts";
 export { type Head, parseHead } from "./protocol/head.ts";
-export { type Progress, progressText, type Timing, timingText } from "./protocol/progress.ts";
-export { bypassesProxy, HttpUrl, parseUrl } from "./protocol/request.ts";
+export {
+  type Progress,
+  progressText,
+  type Timing,
+  timingText,
+  type Width,
+} from "./protocol/progress.ts";
+export type { RateLimit } from "./protocol/rate.ts";
+export { bypassesProxy, type HeaderInput, HttpUrl, parseUrl } from "./protocol/request.ts";
 export { type Framing, framing, ResponseReader } from "./protocol/response.ts";
 export { type Checksum } from "./protocol/checksums.ts";
 export { type FailedAnswer, statusError } from "./protocol/retry.ts";
