@@ -7,7 +7,7 @@
  */
 
 /** The version of this package, as `--version` prints it. */
-export const VERSION = "0.1.0";
+export const VERSION = "0.2.0";
 
 // --- Errors and exit codes ---------------------------------------------------
 
