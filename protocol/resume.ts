@@ -317,5 +317,6 @@ export function judgeForeign(
   if (total === undefined || modified === undefined) return "other";
   if (file.modified.getTime() - modified < 1000) return "other";
   if (total === file.size) return "complete";
-  return total > file.size && validatorOf(version) !== undefined ? "part" : "other";
+  const isPart = file.size > 0 && total > file.size && validatorOf(version) !== undefined;
+  return isPart ? "part" : "other";
 }
