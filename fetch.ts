@@ -226,7 +226,7 @@ export const OPTIONS = {
     group: "Connection",
     letter: "x",
     value: { ...anyText("URL", "the URL of a proxy"), secret: true },
-    help: "http, socks5 (http_proxy, https_proxy, all_proxy, no_proxy)",
+    help: "http, socks5 (http_proxy, all_proxy, no_proxy, …)",
   },
   cacert: { value: PATH, many: true, help: "trust these PEM certificates too" },
   "connect-timeout": { value: SECONDS, default: 30, help: "from name lookup to TLS" },
@@ -1998,7 +1998,7 @@ Needs --allow-net, and --allow-write for the file; with --allow-read for its
 folder, too, a file is replaced only by a complete one, and -C goes on.
 
   deno run --allow-net --allow-write fetch.ts http://127.0.0.1:8000/a.html
-  deno run --allow-net --allow-read=. --allow-write=. fetch.ts -C -o big.iso URL`;
+  deno run --allow-net --allow-read=. --allow-write=. fetch.ts -C -o a.iso URL`;
 
 /** What to do about an error, by its topic or code. */
 const ADVICE: Record<string, string> = {
