@@ -233,7 +233,7 @@ export const OPTIONS = {
     group: "Connection",
     letter: "x",
     value: { ...anyText("URL", "the URL of a proxy"), secret: true },
-    help: "http or socks5 (http_proxy, …, no_proxy)",
+    help: "http, socks5 (http_proxy, all_proxy, no_proxy, …)",
   },
   cacert: { value: PATH, many: true, help: "trust these PEM certificates too" },
   "connect-timeout": { value: SECONDS, default: 30, help: "from name lookup to TLS" },
