@@ -1212,9 +1212,9 @@ class PartFile implements Output {
     this.size += bytes.length;
   }
 
-  /** Writes down which bytes are there, so that gaps are known. */
-  noteSpans(spans: Span[]) {
-    this.#note({ ...this.record!, ranges: spans });
+  /** Writes down which of all bytes are there, so that gaps are known. */
+  noteSpans({ total, ranges }: Pieces) {
+    this.#note({ ...this.record!, total, ranges });
   }
 
   /** All bytes are there, and no gap is left. */
@@ -1553,11 +1553,11 @@ class PieceFetch {
   async run(first: HttpResponse) {
     using _ = this.#group;
     const { connections, output } = this.#options;
-    output.noteSpans(this.#pieces.ranges); // before the first byte that has a gap before it
+    output.noteSpans(this.#pieces); // before the first byte that has a gap before it
     const begun = this.#work(first); // before the others: it takes the first piece
     const others = Array.from({ length: connections - 1 }, () => this.#work());
     await Promise.all([begun, ...others]);
-    output.noteSpans(this.#pieces.ranges);
+    output.noteSpans(this.#pieces);
     if (!this.#pieces.complete) throw this.#failure;
     await output.fill();
   }
@@ -1596,7 +1596,7 @@ class PieceFetch {
       await meter.slowDown(mine, this.#group.signal);
       if (performance.now() - this.#noted < FLUSH_MS) continue;
       this.#noted = performance.now();
-      output.noteSpans(this.#pieces.ranges);
+      output.noteSpans(this.#pieces);
     }
   }
 
