@@ -1095,6 +1095,8 @@ class PartFile implements Output {
   #mode: number | undefined;
   #file: Deno.FsFile | undefined;
   #created = false;
+  /** Before its version was asked for: a version that is newer than this is another one. */
+  #asked = new Date();
   #sum: RunningSum;
   /** Writes to different places wait for each other: each is a seek and a write. */
   #writing: Promise<unknown> = Promise.resolve();
@@ -1155,6 +1157,7 @@ class PartFile implements Output {
   forget() {
     this.size = 0;
     this.record = this.foreign = undefined;
+    this.#asked = new Date();
   }
 
   async restart(record: VersionRecord) {
@@ -1236,6 +1239,7 @@ class PartFile implements Output {
     this.options.signal.throwIfAborted();
     this.#sum.check();
     this.#verify();
+    optional(() => this.#file!.utimeSync(this.#asked, this.#asked));
     if (this.options.remoteTime) giveRemoteTime(this.#file, this.record);
     if (this.#mode !== undefined) optional(() => Deno.chmodSync(this.#path, this.#mode! & 0o7777));
     try {
