@@ -1109,6 +1109,8 @@ class PartFile implements Output {
   #mode: number | undefined;
   #file: Deno.FsFile | undefined;
   #created = false;
+  /** Before its version was asked for: a version that is newer than this is another one. */
+  #asked = new Date();
   /** Writes to different places wait for each other: each is a seek and a write. */
   #writing: Promise<unknown> = Promise.resolve();
 
@@ -1169,6 +1171,7 @@ class PartFile implements Output {
   forget() {
     this.size = 0;
     this.record = this.foreign = undefined;
+    this.#asked = new Date();
   }
 
   async restart(record: VersionRecord) {
@@ -1229,9 +1232,9 @@ class PartFile implements Output {
     this.size += bytes.length;
   }
 
-  /** Writes down which bytes are there, so that gaps are known. */
-  noteSpans(spans: Span[]) {
-    this.#note({ ...this.record!, ranges: spans });
+  /** Writes down which of all bytes are there, so that gaps are known. */
+  noteSpans({ total, ranges }: Pieces) {
+    this.#note({ ...this.record!, total, ranges });
   }
 
   /** All bytes are there, and no gap is left. */
@@ -1253,6 +1256,7 @@ class PartFile implements Output {
     this.options.signal.throwIfAborted();
     this.options.sum?.check();
     this.#verify();
+    optional(() => this.#file!.utimeSync(this.#asked, this.#asked));
     if (this.options.remoteTime) giveRemoteTime(this.#file, this.record);
     if (this.#mode !== undefined) optional(() => Deno.chmodSync(this.#path, this.#mode! & 0o7777));
     try {
@@ -1573,11 +1577,11 @@ class PieceFetch {
   async run(first: HttpResponse) {
     using _ = this.#group;
     const { connections, output } = this.#options;
-    output.noteSpans(this.#pieces.ranges); // before the first byte that has a gap before it
+    output.noteSpans(this.#pieces); // before the first byte that has a gap before it
     const begun = this.#work(first); // before the others: it takes the first piece
     const others = Array.from({ length: connections - 1 }, () => this.#work());
     await Promise.all([begun, ...others]);
-    output.noteSpans(this.#pieces.ranges);
+    output.noteSpans(this.#pieces);
     if (!this.#pieces.complete) throw this.#failure;
     await output.fill();
   }
@@ -1616,7 +1620,7 @@ class PieceFetch {
       await meter.slowDown(mine, this.#group.signal);
       if (performance.now() - this.#noted < FLUSH_MS) continue;
       this.#noted = performance.now();
-      output.noteSpans(this.#pieces.ranges);
+      output.noteSpans(this.#pieces);
     }
   }
 
