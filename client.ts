@@ -818,8 +818,7 @@ async function askAgain(question: Question, tally: Tally, session: Session): Pro
   for (let due = performance.now(); tally.sent < count;) {
     const seq = tally.sent + 1;
     const answer = await question.ask(seq).catch((error) => {
-      signal.throwIfAborted(); // this one is neither answered nor lost
-      if (!isLoss(error)) throw error;
+      if (!isLoss(error)) throw error; // one that is interrupted is neither answered nor lost
       return tally.loss = error;
     });
     tally.sent = seq;
