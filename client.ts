@@ -1051,10 +1051,14 @@ function readNames({ _: names, interactive, ping, wait }: Given): string[] {
 
 /** Reads a file of certificates. */
 async function readCertificates(file: string): Promise<string> {
-  return await Deno.readTextFile(file).catch((error) => {
+  const pem = await Deno.readTextFile(file).catch((error) => {
     if (error instanceof Deno.errors.NotCapable) throw error;
     throw usageError(`cannot read --cacert ${file}: ${systemReason(error)}`);
   });
+  const { certificateFault } = await import("./protocol/tls.ts");
+  const fault = certificateFault(pem);
+  if (fault) throw usageError(`cannot read --cacert ${file}: ${fault}`);
+  return pem;
 }
 
 /** Checks what a command line says, and makes it what is to be done. */
