@@ -894,7 +894,7 @@ const ESCAPED: Value<Uint8Array<ArrayBuffer>> = {
 };
 
 /** The options. */
-export const OPTIONS = {
+const OPTIONS = {
   hostname: {
     group: "The server",
     value: anyText("HOST", "a name or address"),

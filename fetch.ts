@@ -166,7 +166,7 @@ const SHA256: Value<string> = {
 };
 
 /** The options of the command line, and what holds without them. */
-export const OPTIONS = {
+const OPTIONS = {
   output: {
     group: "Output",
     letter: "o",

@@ -147,7 +147,7 @@ export function unbracketed(host: string): string {
 /** The longest time of a timer, in milliseconds: a longer one would fire at once. */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 /** The longest time that options take, in seconds. */
-export const MAX_TIMER_S = Math.floor(MAX_TIMER_MS / 1000);
+export const MAX_TIMER_S: number = Math.floor(MAX_TIMER_MS / 1000);
 
 /** Waits for `pending`, but rejects with the signal's reason as soon as that aborts. */
 export async function abortable<T>(pending: Promise<T>, signal: AbortSignal): Promise<T> {
