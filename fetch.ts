@@ -1294,7 +1294,8 @@ class PartFile implements Output {
   #empty() {
     this.size = 0;
     if (!this.#file) {
-      const mode = this.#mode === undefined ? {} : { mode: this.#mode & 0o777 };
+      // what FILE does not permit its owner, -C needs
+      const mode = this.#mode === undefined ? {} : { mode: this.#mode & 0o777 | 0o600 };
       this.#openPart({ read: true, write: true, createNew: true, ...mode });
       this.#created = true;
     }
@@ -1762,7 +1763,8 @@ class Transfer {
     const ranged = missing !== undefined || question.range !== undefined;
     if (status >= 400 && (ranged ? status !== 416 : fail)) throw statusError(response);
     const output = this.output ?? await this.#look(await this.#nameFrom(head));
-    const verdict = judge(question, output.record, head, length);
+    const record = output.size > 0 ? output.record : undefined;
+    const verdict = judge(question, record, head, length);
     switch (verdict.is) {
       case "error":
         throw verdict.error;
@@ -1781,7 +1783,7 @@ class Transfer {
         const foreign = await this.#takeForeign(response);
         if (foreign === "complete") return response;
         if (foreign === "part") return undefined;
-        await this.#takeWhole(response);
+        await this.#takeWhole(response, verdict.length);
         break;
       }
       case "rest":
@@ -1815,13 +1817,13 @@ class Transfer {
     if (verdict === "other") return verdict;
     response.close();
     if (verdict === "complete") await this.#options.onHead?.(response);
+    this.#bytesFound = true;
     if (verdict === "complete" && isTarget) {
-      await output.check();
+      await this.#checked(() => output.check());
       output.keep();
       return verdict;
     }
     await output.adopt(version);
-    this.#bytesFound = true;
     if (verdict === "complete") {
       await output.proceed();
       await this.#commit();
@@ -1829,13 +1831,14 @@ class Transfer {
     return verdict;
   }
 
-  async #takeWhole(response: HttpResponse) {
-    const { length } = response;
+  async #takeWhole(response: HttpResponse, length: number | undefined) {
     if (!this.output!.restartable) this.#startOver(); // which is an error
-    this.#meter.start(0, length);
+    const version = this.#versionOf(response), total = version.decoded ? undefined : length;
+    this.#bytesFound = false;
+    this.#meter.start(0, total);
     await this.#options.onHead?.(response);
-    await this.output!.restart(this.#versionOf(response));
-    if (!await this.#takePieces(response, length)) await this.#takeBody(response, length, length);
+    await this.output!.restart({ ...version, total });
+    if (!await this.#takePieces(response, total)) await this.#takeBody(response, total, total);
   }
 
   async #takeRest(response: HttpResponse, { length, total }: { length: number; total: number }) {
@@ -1898,10 +1901,15 @@ class Transfer {
     }
   }
 
-  /** All bytes are there. A wrong sum with bytes of an earlier run: they are not kept. */
+  /** All bytes are there. */
   async #commit() {
+    await this.#checked(() => this.output!.commit());
+  }
+
+  /** Checks the sum. A wrong one of bytes that were there before: it starts over. */
+  async #checked(act: () => Promise<void>) {
     try {
-      await this.output!.commit();
+      await act();
     } catch (error) {
       if ((error as TrioError).code !== EXIT.checksum || !this.#bytesFound) throw error;
       this.#options.onDialogue?.(`* ${(error as Error).message}: it starts over`);
