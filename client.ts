@@ -44,6 +44,7 @@ import {
   type OptionTable,
   type Parsed,
   parseOptions,
+  pathNeeds,
   runScript,
   type Script,
   sleep,
@@ -1104,7 +1105,7 @@ const SCRIPT: Script = {
     const options = await parseOptions(Deno.args, OPTIONS);
     return [
       `net=${hostPort(readServer(options))}`,
-      ...options.cacert.map((file) => `read=${file}`),
+      ...pathNeeds("read", options.cacert),
     ];
   },
   args: () => Deno.args,
