@@ -40,6 +40,7 @@ import {
   type OptionTable,
   type Parsed,
   parseOptions,
+  pathNeeds,
   printable,
   readAll,
   readUntilEof,
@@ -173,7 +174,7 @@ const SHA256: Value<string> = {
 };
 
 /** The options of the command line, and what holds without them. */
-export const OPTIONS = {
+const OPTIONS = {
   output: {
     group: "Output",
     letter: "o",
@@ -2219,6 +2220,17 @@ function headText({ head }: HttpResponse): string {
   return head.lines.map(shown).join("\n");
 }
 
+/** Whether it is written to as it is: nothing stands beside it. */
+function isDevice(path: string): boolean {
+  return path.startsWith("/dev/");
+}
+
+/** A file, and what is beside it while it is incomplete. */
+function filesOf(file: string): string[] {
+  const part = partName(file);
+  return isDevice(file) ? [file] : [file, part, `${part}.json`];
+}
+
 /** A command line: its options, and what its URLs have in common. */
 class Command {
   /** The hosts that were connected to, and the files: what a hint grants. */
@@ -2236,7 +2248,7 @@ class Command {
     this.#script = {
       name: "fetch",
       advice: ADVICE,
-      needs: () => this.#needs(),
+      needs: (missing) => this.#needs(missing),
       args: () => args.map((word) => this.#masked(word)),
     };
   }
@@ -2411,29 +2423,30 @@ class Command {
   }
 
   /** What `deno run` has to grant for all that was asked for, and no more. */
-  #needs(): string[] {
+  #needs(missing: string | undefined): string[] {
     const { given } = this;
     const asked = this.#urls.map((url) => URL.parse(withScheme(url)));
     const first = asked.flatMap((url) =>
       url ? [hostPort({ hostname: unbracketed(url.hostname), port: portOf(url) })] : []
     );
-    const folder = given["output-dir"]?.replace(/\/*$/, "/") ?? "";
-    const files = [...this.#files].flatMap((file) => {
-      const part = partName(folder + file);
-      return [folder + file, part, `${part}.json`];
-    });
+    const dir = given["output-dir"], prefix = dir?.replace(/\/*$/, "/") ?? "";
+    const files = [...this.#files].flatMap((file) => filesOf(prefix + file));
     const lists = [given["input-file"], given.checksum, given["netrc-file"]]
       .filter((path) => path !== undefined && path !== "-" && !/^https?:/i.test(path)) as string[];
     const headers = given.header.filter((line) => line.startsWith("@")).map((line) =>
       line.slice(1)
     );
-    const granted = [
-      ["net", this.#hosts.size > 0 ? [...this.#hosts] : first],
-      ["read", [...files, ...given.cacert, ...lists, ...headers]],
-      ["write", files],
-    ] as const;
-    return granted.filter(([, names]) => names.length > 0)
-      .map(([kind, names]) => `${kind}=${names.join(",")}`);
+    const inputs = [...given.cacert, ...lists, ...headers];
+    // a name that the server gave, or where a link leads
+    if (missing && ![...inputs, ...files, dir].some((path) => `/${missing}`.endsWith(`/${path}`))) {
+      files.push(...filesOf(missing.replace(/\.part(\.json)?$/, "")));
+    }
+    const hosts = this.#hosts.size > 0 ? [...this.#hosts] : first;
+    return [
+      ...hosts.length > 0 ? [`net=${hosts.join(",")}`] : [],
+      ...pathNeeds("read", [...files.filter((path) => !isDevice(path)), ...inputs]),
+      ...pathNeeds("write", [...dir === undefined ? [] : [dir], ...files]),
+    ];
   }
 
   /** An argument without secrets. */

@@ -33,6 +33,7 @@ import {
   type OptionTable,
   type OutputStream,
   parseOptions,
+  pathNeeds,
   printable,
   runScript,
   type Script,
@@ -963,7 +964,7 @@ const SCRIPT: Script = {
     return [
       ...reuse ? ["unstable-net"] : [],
       `net=${addresses}`,
-      ...files.length ? [`read=${files}`] : [],
+      ...pathNeeds("read", files),
     ];
   },
   args: () => Deno.args,
