@@ -24,18 +24,22 @@ async function testedOptions(): Promise<string[]> {
 }
 
 /** The options of --help: the letter if there is one, the name, what it takes. */
-async function helped(): Promise<{ letter?: string; name: string; takes: boolean }[]> {
+async function helped(): Promise<{ letter?: string; name: string; takes?: string }[]> {
   const { stdout } = await runScript("fetch.ts", ["--help"]);
-  const options = stdout.matchAll(/^ +(?:(-\w), )?(--[\w-]+)( [A-Z]\S*)?| {2}(-V), (--version)$/gm);
-  return [...options].map(([, letter, name, takes, letter2, name2]) => ({
-    letter: letter ?? letter2!,
-    name: name ?? name2!,
-    takes: takes !== undefined,
+  const options = stdout.matchAll(/^ {2}(?:(-\w),| {3}) (--[\w-]+)( [A-Z]\S*)?  /gm);
+  return [...options].map(([, letter, name, takes]) => ({
+    ...letter && { letter },
+    name: name!,
+    ...takes && { takes: takes.trim() },
   }));
 }
 
-Deno.test("fetch.ts --help has all options that are tested here, and no other", async () => {
+/** A good value for each that options take, by its name in the help. */
+const GOOD: Record<string, string> = { N: "1", S: "1", SIZE: "5K", "A-B": "0-9" };
+
+Deno.test("fetch.ts --help has all options, each tested by its name, and no other", async () => {
   const names = (await helped()).map(({ name }) => name);
+  assertEquals(new Set(names).size, names.length);
   assertEquals(names.toSorted(), (await testedOptions()).toSorted());
 });
 
@@ -43,7 +47,7 @@ Deno.test("fetch.ts takes each option of --help as it is shown there", async () 
   await using folder = new Folder();
   await each(await helped(), async ({ letter, name, takes }) => {
     const forms = letter ? [letter, name] : [name];
-    const good = forms.flatMap((option) => takes ? [option, "x"] : [option]);
+    const good = forms.flatMap((option) => takes ? [option, GOOD[takes] ?? "x"] : [option]);
     const { code, stdout } = await runFetch(folder, [...good, "--help"]);
     assertEquals([code, stdout.length > 0], [EXIT.ok, true], `${good}`);
     for (const option of takes ? forms : [name]) {
@@ -93,7 +97,7 @@ Deno.test("fetch.ts saves no two URLs to the same file", async () => {
   await using origin = new Origin(answer);
   const { code, stderr } = await command(folder, origin, ["/text", "/200/text"]);
   assertEquals([code, folder.text("text")], [EXIT.usage, "text"]);
-  assertMatch(stderr, /^fetch: text is the file of another URL \(-o gives names\)$/m);
+  assertMatch(stderr, /^fetch: text is the file of another URL, too$/m);
   assertEquals(origin.requests.length, 1);
 });
 
