@@ -413,7 +413,7 @@ function spellOut(args: readonly string[], table: OptionTable): string[] {
   const options: string[] = [], others: string[] = [], rest = [...args];
   const letters = new Map(Object.entries(table).map(([name, { letter }]) => [letter, name]));
   for (let arg; (arg = rest.shift()) !== undefined;) {
-    const [, given, more] = arg.match(/^(--[^=]+|-[^-])(.*)$/su) ?? [];
+    const [, given, more] = arg.match(/^(--[^=]*|-[^-])(.*)$/su) ?? [];
     if (arg === "--") return [...others, ...options, "--", ...rest];
     else if (given === undefined) others.push(arg);
     else {
