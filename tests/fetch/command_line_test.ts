@@ -8,8 +8,9 @@ import { EXIT } from "../../mod.ts";
 import { runFetch } from "../support/fetch.ts";
 import { Folder } from "../support/folder.ts";
 import { answer, command, SHA256 } from "../support/options.ts";
+import { helpedOptions } from "../support/option_table.ts";
 import { MODIFIED, Origin } from "../support/origin.ts";
-import { each, runScript } from "../support/process.ts";
+import { each } from "../support/process.ts";
 import { response } from "../support/replies.ts";
 
 /** The options that the files beside this one test by name. */
@@ -23,29 +24,18 @@ async function testedOptions(): Promise<string[]> {
   return [...names];
 }
 
-/** The options of --help: the letter if there is one, the name, what it takes. */
-async function helped(): Promise<{ letter?: string; name: string; takes?: string }[]> {
-  const { stdout } = await runScript("fetch.ts", ["--help"]);
-  const options = stdout.matchAll(/^ {2}(?:(-\w),| {3}) (--[\w-]+)( [A-Z]\S*)?  /gm);
-  return [...options].map(([, letter, name, takes]) => ({
-    ...letter && { letter },
-    name: name!,
-    ...takes && { takes: takes.trim() },
-  }));
-}
-
 /** A good value for each that options take, by its name in the help. */
 const GOOD: Record<string, string> = { N: "1", S: "1", SIZE: "5K", "A-B": "0-9" };
 
 Deno.test("fetch.ts --help has all options, each tested by its name, and no other", async () => {
-  const names = (await helped()).map(({ name }) => name);
+  const names = (await helpedOptions("fetch.ts")).map(({ name }) => name);
   assertEquals(new Set(names).size, names.length);
   assertEquals(names.toSorted(), (await testedOptions()).toSorted());
 });
 
 Deno.test("fetch.ts takes each option of --help as it is shown there", async () => {
   await using folder = new Folder();
-  await each(await helped(), async ({ letter, name, takes }) => {
+  await each(await helpedOptions("fetch.ts"), async ({ letter, name, takes }) => {
     const forms = letter ? [letter, name] : [name];
     const good = forms.flatMap((option) => takes ? [option, GOOD[takes] ?? "x"] : [option]);
     const { code, stdout } = await runFetch(folder, [...good, "--help"]);

@@ -31,7 +31,7 @@ Deno.test("progressText shows how much came where nobody knows of how much", () 
 Deno.test("progressText says nothing of a time left that nobody waits for", () => {
   const day = { bytes: 1, resumed: 0, total: 1e6 };
   assertMatch(progressText("f", day, 1, 80, width), / 1 B\/s$/);
-  assertMatch(progressText("f", { ...day, total: 3601 }, 1, 80, width), / 1 B\/s +1:00:00$/);
+  assertMatch(progressText("f", { ...day, total: 3601 }, 1, 80, width), / 1 B\/s +01:00:00$/);
 });
 
 Deno.test("progressText is never wider than the terminal", () => {
