@@ -1282,6 +1282,12 @@ class PartFile implements Output {
       optional(() => Deno.removeSync(this.#recordPath));
     }
     this.#close();
+    optional(() => this.#removeOrphan());
+  }
+
+  /** Removes a record whose bytes have become FILE, if a run was killed before it could. */
+  #removeOrphan() {
+    if (!found(() => Deno.lstatSync(this.#path))) Deno.removeSync(this.#recordPath);
   }
 
   /** Makes it empty, and makes it if it is not there. */
