@@ -40,6 +40,7 @@ import {
   type OptionTable,
   type Parsed,
   parseOptions,
+  pathNeeds,
   printable,
   readAll,
   readUntilEof,
@@ -61,15 +62,7 @@ import {
   whole,
   writeAll,
 } from "./mod.ts";
-import {
-  type Checksum,
-  checksumFor,
-  parseChecksums,
-  parseSha256,
-  RunningSum,
-} from "./protocol/checksums.ts";
-import { decoded } from "./protocol/coding.ts";
-import { remoteName } from "./protocol/content_disposition.ts";
+import type { Checksum, RunningSum } from "./protocol/checksums.ts";
 import { CookieJar } from "./protocol/cookies.ts";
 import { fileName, folderOf, partName, pathOf, safeName } from "./protocol/file_name.ts";
 import {
@@ -82,9 +75,7 @@ import {
   valuesOf,
 } from "./protocol/head.ts";
 import { parseHttpDate } from "./protocol/http_date.ts";
-import { decodeText, parseLines, parseUrlList } from "./protocol/lists.ts";
-import { credentialsFor, parseNetrc } from "./protocol/netrc.ts";
-import { type Piece, Pieces } from "./protocol/pieces.ts";
+import type { Piece, Pieces } from "./protocol/pieces.ts";
 import {
   grouped,
   type Progress,
@@ -93,7 +84,7 @@ import {
   type Timing,
   timingText,
 } from "./protocol/progress.ts";
-import { RateLimit } from "./protocol/rate.ts";
+import type { RateLimit } from "./protocol/rate.ts";
 import {
   bypassesProxy,
   connectLines,
@@ -117,9 +108,10 @@ import {
   withoutUser,
   withScheme,
 } from "./protocol/request.ts";
-import { ResponseReader } from "./protocol/response.ts";
+import { type Framing, ResponseReader } from "./protocol/response.ts";
 import { pauseBefore, statusError } from "./protocol/retry.ts";
 import {
+  firstGap,
   type ForeignFile,
   isContinuable,
   judge,
@@ -132,13 +124,18 @@ import {
   validatorOf,
   type VersionRecord,
 } from "./protocol/resume.ts";
-import { socks5 } from "./protocol/socks5.ts";
-import { checkCertificates, tlsError } from "./protocol/tls.ts";
 export { EXIT, TransientError, TrioError } from "./mod.ts";
 export { fileName } from "./protocol/file_name.ts";
 export { type Head, parseHead } from "./protocol/head.ts";
-export { type Progress, progressText, type Timing, timingText } from "./protocol/progress.ts";
-export { bypassesProxy, HttpUrl, parseUrl } from "./protocol/request.ts";
+export {
+  type Progress,
+  progressText,
+  type Timing,
+  timingText,
+  type Width,
+} from "./protocol/progress.ts";
+export type { RateLimit } from "./protocol/rate.ts";
+export { bypassesProxy, type HeaderInput, HttpUrl, parseUrl } from "./protocol/request.ts";
 export { type Framing, framing, ResponseReader } from "./protocol/response.ts";
 export { type Checksum } from "./protocol/checksums.ts";
 export { type FailedAnswer, statusError } from "./protocol/retry.ts";
@@ -156,9 +153,7 @@ const SIZE: Value<number> = {
   takes: "a number of bytes, perhaps with K, M or G",
   parse(text) {
     const [, digits, unit = ""] = /^(\d{1,12})([KMG]?)$/i.exec(text) ?? [];
-    return digits
-      ? Number(digits) * 1024 ** "KMG".indexOf(unit.toUpperCase() || "-") + 0
-      : undefined;
+    return digits ? Number(digits) * 1024 ** " KMG".indexOf(unit.toUpperCase()) : undefined;
   },
 };
 
@@ -172,8 +167,14 @@ const RANGE: Value<string> = {
   },
 };
 
+const SHA256: Value<string> = {
+  name: "HEX",
+  takes: "64 hex digits",
+  parse: (text) => /^[\da-f]{64}$/i.test(text) ? text : undefined,
+};
+
 /** The options of the command line, and what holds without them. */
-export const OPTIONS = {
+const OPTIONS = {
   output: {
     group: "Output",
     letter: "o",
@@ -191,7 +192,7 @@ export const OPTIONS = {
   "no-clobber": { help: "fail rather than replace a file" },
   "remote-time": { letter: "R", help: "give the file the server's time" },
   "max-filesize": { value: SIZE, help: "fail if it gets larger: 100K, 5M, 2G" },
-  sha256: { value: anyText("HEX", "64 hex digits"), many: true, help: "check the file first" },
+  sha256: { value: SHA256, many: true, help: "check the file before it takes its name" },
   checksum: {
     value: anyText("FILE", "a list of checksums, a file or a URL"),
     help: "the same, from a list of sha256sum or sha512sum",
@@ -219,7 +220,12 @@ export const OPTIONS = {
     help: "Basic authentication",
   },
   "netrc-file": { value: PATH, help: "credentials by host, in netrc form" },
-  "user-agent": { letter: "A", value: anyText("TEXT", "a text"), default: USER_AGENT, help: "" },
+  "user-agent": {
+    letter: "A",
+    value: anyText("TEXT", "a text"),
+    default: USER_AGENT,
+    help: "the User-Agent",
+  },
   compressed: { help: "ask for gzip, deflate, br or zstd and decode it" },
   "max-redirs": { value: COUNT, default: 20, help: "how many redirects to follow" },
   "no-location": { help: "follow none" },
@@ -228,7 +234,7 @@ export const OPTIONS = {
     group: "Connection",
     letter: "x",
     value: { ...anyText("URL", "the URL of a proxy"), secret: true },
-    help: "http, socks5 (http_proxy, https_proxy, all_proxy, no_proxy)",
+    help: "http, socks5 (http_proxy, all_proxy, no_proxy, …)",
   },
   cacert: { value: PATH, many: true, help: "trust these PEM certificates too" },
   "connect-timeout": { value: SECONDS, default: 30, help: "from name lookup to TLS" },
@@ -477,7 +483,7 @@ class Exchange implements Source, Disposable {
     this.#deadline.clear();
     this.timing.wait = performance.now() - started;
     this.#bodyStarted = performance.now();
-    this.#prepareBody(this.#reader.framing!, compressed ?? false);
+    await this.#prepareBody(this.#reader.framing!, compressed ?? false);
   }
 
   /** Reads up to `p.length` bytes of the body, all codings undone; `null` at its end. */
@@ -547,6 +553,7 @@ class Exchange implements Source, Disposable {
     const user = name ? { name, password } : undefined;
     const target = { hostname: unbracketed(this.#url.hostname), port: portOf(this.#url) };
     this.#options.onDialogue?.(`* SOCKS5 to ${hostPort(target)}`);
+    const { socks5 } = await import("./protocol/socks5.ts");
     await this.#ofProxy(proxy, async (conn) => {
       const dialogue = socks5(target, user);
       for (let step = dialogue.next(); !step.done;) {
@@ -595,6 +602,7 @@ class Exchange implements Source, Disposable {
       onDialogue?.(`* TLS with ${this.#url.host}, ALPN ${alpnProtocol ?? "none"}`);
     } catch (error) {
       this.#deadline.signal.throwIfAborted();
+      const { tlsError } = await import("./protocol/tls.ts");
       throw tlsError(error, this.#url.host);
     }
   }
@@ -633,14 +641,18 @@ class Exchange implements Source, Disposable {
 
   // Receiving the body
 
-  #prepareBody(framing: { kind: string; length: number; codings: string[] }, compressed: boolean) {
+  async #prepareBody(framing: Framing, compressed: boolean) {
     const codings = [...framing.codings];
     if (compressed && framing.kind !== "none") {
       codings.unshift(...codingsIn(this.head, "content-encoding"));
       checkCodings(codings, CONTENT_CODINGS);
     }
     const coded: Source = { read: (p) => this.#readCoded(p) };
-    this.#body = codings.length === 0 ? coded : decoded(coded, codings);
+    this.#body = coded;
+    if (codings.length > 0) {
+      const { decoded } = await import("./protocol/coding.ts");
+      this.#body = decoded(coded, codings);
+    }
     if (codings.length === 0 && framing.kind === "length") this.length = framing.length;
   }
 
@@ -917,7 +929,8 @@ interface OutputOptions {
   clobber: boolean;
   resume: boolean;
   url: string;
-  checksum: Checksum | undefined;
+  /** Adds up the bytes, if a checksum is expected. */
+  sum: RunningSum | undefined;
   remoteTime: boolean;
   signal: AbortSignal;
 }
@@ -949,7 +962,7 @@ function isThere(path: string): Error {
 const bodyToStdout: Sink = {
   write(bytes) {
     if (Deno.stdout.isTerminal() && bytes.includes(0)) {
-      throw new Error("binary data would mess up the terminal");
+      throw cannotWrite("stdout", "binary data would mess up the terminal", "terminal");
     }
     return stdout.write(bytes);
   },
@@ -985,11 +998,8 @@ class DirectOutput implements Output {
   #sink: Sink | undefined;
   /** The sink, if it is a regular file. */
   #file: Deno.FsFile | undefined;
-  #sum: RunningSum;
 
-  constructor(readonly name: string, readonly options: OutputOptions) {
-    this.#sum = new RunningSum(options.checksum);
-  }
+  constructor(readonly name: string, readonly options: OutputOptions) {}
 
   get path() {
     return this.name === "-" ? "stdout" : this.name;
@@ -1012,7 +1022,7 @@ class DirectOutput implements Output {
   async restart(record: VersionRecord) {
     this.size = 0;
     this.record = record;
-    await this.#sum.start();
+    await this.options.sum?.start();
     this.#sink ??= await this.#open();
     try {
       this.#file?.truncateSync(0);
@@ -1034,17 +1044,20 @@ class DirectOutput implements Output {
   async proceed() {}
 
   async write(bytes: Uint8Array) {
-    const written = writeAll(this.#sink!, bytes);
-    // a pipe may take nothing for ever; what goes to a file is waited for, or it comes late
-    await this.#io(this.#file ? written : abortable(written, this.options.signal));
-    this.#sum.add(bytes);
-    this.size += bytes.length;
+    for (let rest = bytes; rest.length > 0;) { // what came before a write that fails counts
+      const written = this.#sink!.write(rest);
+      // a pipe may take nothing for ever; what goes to a file is waited for, or it comes late
+      const n = await this.#io(this.#file ? written : abortable(written, this.options.signal));
+      this.options.sum?.add(rest.subarray(0, n));
+      this.size += n;
+      rest = rest.subarray(n);
+    }
   }
 
   // deno-lint-ignore require-await
   async commit() {
     this.options.signal.throwIfAborted();
-    this.#sum.check();
+    this.options.sum?.check();
     if (this.options.remoteTime) giveRemoteTime(this.#file, this.record);
     this.#close();
   }
@@ -1062,7 +1075,7 @@ class DirectOutput implements Output {
     try {
       return await pending;
     } catch (error) {
-      if (error === this.options.signal.reason) throw error;
+      if (error === this.options.signal.reason || error instanceof TrioError) throw error;
       throw cannotWrite(this.path, error);
     }
   }
@@ -1091,13 +1104,14 @@ class PartFile implements Output {
   /** Where it is, all links followed. */
   readonly #path: string;
   readonly #recordPath: string;
+  /** Whether a record can replace another in one act: else there can be no gaps to keep up with. */
+  readonly mayHaveGaps: boolean;
   /** The permissions of FILE, which what replaces it gets. */
   #mode: number | undefined;
   #file: Deno.FsFile | undefined;
   #created = false;
   /** Before its version was asked for: a version that is newer than this is another one. */
   #asked = new Date();
-  #sum: RunningSum;
   /** Writes to different places wait for each other: each is a seek and a write. */
   #writing: Promise<unknown> = Promise.resolve();
 
@@ -1106,7 +1120,8 @@ class PartFile implements Output {
     this.path = partName(name);
     this.#path = partName(target);
     this.#recordPath = `${this.#path}.json`;
-    this.#sum = new RunningSum(options.checksum);
+    const fresh = `${this.#recordPath}.new`;
+    this.mayHaveGaps = isGranted("write", fresh) && isGranted("read", fresh);
   }
 
   /** Looks at what is there, and changes nothing. */
@@ -1124,9 +1139,9 @@ class PartFile implements Output {
     if (info && this.options.resume) {
       this.foreign = { isTarget: true, size: info.size, modified: info.mtime ?? new Date() };
     }
-    const trial = `${this.#recordPath}.new`;
-    if (!isGranted("write", trial)) return;
+    if (!this.mayHaveGaps) return;
     try {
+      const trial = `${this.#recordPath}.new`;
       writeNew(trial, "");
       Deno.removeSync(trial);
     } catch (error) {
@@ -1149,7 +1164,7 @@ class PartFile implements Output {
     }
     const record = parseRecord(text);
     if (!record || !isContinuable(record, url) || size > (record.total ?? Infinity)) return;
-    if (size < (record.ranges?.at(-1)?.[1] ?? 0)) return;
+    if (record.ranges && !this.mayHaveGaps || size < (record.ranges?.at(-1)?.[1] ?? 0)) return;
     this.size = record.ranges?.reduce((sum, [start, end]) => sum + end - start, 0) ?? size;
     this.record = this.size === record.total ? { ...record, ranges: undefined } : record;
   }
@@ -1161,7 +1176,7 @@ class PartFile implements Output {
   }
 
   async restart(record: VersionRecord) {
-    await this.#sum.start();
+    await this.options.sum?.start();
     this.#empty();
     this.#note(record);
     this.foreign = undefined;
@@ -1185,7 +1200,7 @@ class PartFile implements Output {
   }
 
   async proceed() {
-    if (this.record?.ranges) return;
+    if (this.record?.ranges) return await this.fill();
     await this.#sumUp();
     this.#file!.truncateSync(this.size);
     this.#file!.seekSync(this.size, Deno.SeekMode.Start);
@@ -1194,13 +1209,16 @@ class PartFile implements Output {
   /** Adds up what is there. */
   async #sumUp() {
     this.#file!.seekSync(0, Deno.SeekMode.Start);
-    await this.#sum.start(this.#file, this.size);
+    await this.options.sum?.start(this.#file, this.size);
   }
 
   async write(bytes: Uint8Array) {
-    await this.#io(writeAll(this.#file!, bytes));
-    this.#sum.add(bytes);
-    this.size += bytes.length;
+    for (let rest = bytes; rest.length > 0;) { // what came before a write that fails counts
+      const n = await this.#io(this.#file!.write(rest));
+      this.options.sum?.add(rest.subarray(0, n));
+      this.size += n;
+      rest = rest.subarray(n);
+    }
   }
 
   /** Writes bytes to their place: those of several connections come in any order. */
@@ -1229,15 +1247,15 @@ class PartFile implements Output {
   async check() {
     using file = Deno.openSync(this.target, { read: true });
     this.size = file.statSync().size;
-    await this.#sum.start(file, this.size);
-    this.#sum.check();
+    await this.options.sum?.start(file, this.size);
+    this.options.sum?.check();
   }
 
   async commit() {
     await this.#writing;
     // from here on nothing is waited for: a signal comes before all of it, or after
     this.options.signal.throwIfAborted();
-    this.#sum.check();
+    this.options.sum?.check();
     this.#verify();
     optional(() => this.#file!.utimeSync(this.#asked, this.#asked));
     if (this.options.remoteTime) giveRemoteTime(this.#file, this.record);
@@ -1337,9 +1355,8 @@ class PartFile implements Output {
   #note(record: VersionRecord) {
     const fresh = `${this.#recordPath}.new`, text = JSON.stringify(record, null, 1);
     try {
-      const atomic = isGranted("write", fresh) && isGranted("read", fresh);
-      writeNew(atomic ? fresh : this.#recordPath, text);
-      if (atomic) Deno.renameSync(fresh, this.#recordPath);
+      writeNew(this.mayHaveGaps ? fresh : this.#recordPath, text);
+      if (this.mayHaveGaps) Deno.renameSync(fresh, this.#recordPath);
     } catch (error) {
       throw cannotWrite(`${this.path}.json`, error);
     }
@@ -1369,8 +1386,8 @@ function throughLink(path: string): string {
 /** The path with all links of its folder followed, so that the sandbox judges where it leads. */
 function resolveFolder(name: string): string {
   const folder = folderOf(name);
-  // what grants single files says where they are
-  if (!isGranted("read", folder)) return name;
+  // what grants single files says where they are; Deno has /dev/null, but not its folder
+  if (!isGranted("read", folder) || folder === "/dev/") return name;
   const real = found(() => Deno.realPathSync(folder));
   if (real === undefined) throw cannotWrite(name, `there is no folder ${folder}`, "folder");
   return `${real === "/" ? "" : real}/${name.slice(name.lastIndexOf("/") + 1)}`;
@@ -1441,6 +1458,13 @@ async function retrying<T>(
   }
 }
 
+/** The limit of bytes a second, made of a number if it is one. */
+async function rateLimit(limit: DownloadOptions["limitRate"]): Promise<RateLimit | undefined> {
+  if (typeof limit !== "number") return limit;
+  const { RateLimit } = await import("./protocol/rate.ts");
+  return new RateLimit(limit);
+}
+
 /** Counts the bytes that come, and says how fast and how many more may. */
 class Meter {
   /** Whether any have come. */
@@ -1450,10 +1474,9 @@ class Meter {
   readonly #limit: number;
   readonly #rate: RateLimit | undefined;
 
-  constructor(readonly progress: Progress, options: DownloadOptions) {
-    const { maxFilesize = Infinity, limitRate } = options;
-    this.#limit = maxFilesize;
-    this.#rate = typeof limitRate === "number" ? new RateLimit(limitRate) : limitRate;
+  constructor(readonly progress: Progress, limit: number = Infinity, rate?: RateLimit | undefined) {
+    this.#limit = limit;
+    this.#rate = rate;
     this.most = this.#rate?.most ?? Infinity;
   }
 
@@ -1534,7 +1557,7 @@ class OtherVersion extends Error {}
 /** What several connections for one file have in common. */
 interface PieceOptions {
   output: PartFile;
-  total: number;
+  pieces: Pieces;
   connections: number;
   meter: Meter;
   /** Asks for the bytes from `first` to `last`; throws if the answer is not them. */
@@ -1552,10 +1575,8 @@ class PieceFetch {
   #noted = performance.now();
 
   constructor(options: PieceOptions, signal: AbortSignal) {
-    const { total, connections, output } = options;
-    const there = output.record!.ranges ?? (output.size > 0 ? [[0, output.size] as Span] : []);
     this.#options = options;
-    this.#pieces = new Pieces(total, connections, there);
+    this.#pieces = options.pieces;
     this.#group = new Deadline(signal);
   }
 
@@ -1629,21 +1650,25 @@ function makeFolder(path: string) {
   }
 }
 
-function checksumOf(
+/** What adds up the checksum that is expected of a file, if one is. */
+async function sumFor(
   { sha256, checksum }: DownloadOptions,
   name: string,
   url: URL,
-): Checksum | undefined {
-  if (sha256 !== undefined) return parseSha256(sha256);
-  return typeof checksum === "function" ? checksum(name, url) : checksum;
+): Promise<RunningSum | undefined> {
+  if (sha256 === undefined && checksum === undefined) return undefined;
+  const { parseSha256, RunningSum } = await import("./protocol/checksums.ts");
+  if (sha256 !== undefined) return new RunningSum(parseSha256(sha256));
+  return new RunningSum(typeof checksum === "function" ? checksum(name, url) : checksum!);
 }
 
 /** One download: what is asked for next, what the answer means, and where the body goes. */
 class Transfer {
   /** Where the body goes, once that is known. */
   output: Output | undefined;
-  /** The name of the file. */
+  /** The name of the file, and what adds up its checksum. */
   name = "";
+  sum: RunningSum | undefined;
   readonly #url: HttpUrl;
   readonly #options: DownloadOptions;
   readonly #headers: readonly string[];
@@ -1656,27 +1681,27 @@ class Transfer {
   /** Whether several connections got different versions, or no ranges: then one has to do. */
   #onlyOne = false;
 
-  /** Looks where the body is to go, if its name is known before the answer. */
-  constructor(url: HttpUrl, options: DownloadOptions, signal: AbortSignal) {
-    const { progress = { bytes: 0, resumed: 0 }, cookies = new CookieJar() } = options;
+  constructor(url: HttpUrl, options: DownloadOptions, meter: Meter, signal: AbortSignal) {
+    const { cookies = new CookieJar() } = options;
     this.#url = url;
     this.#options = { ...options, cookies, signal, maxTime: undefined };
     this.#headers = headerLines(options.headers);
     this.#signal = signal;
-    this.#meter = new Meter(progress, options);
+    this.#meter = meter;
     const header = headerOf(this.#headers, "range");
     this.#range = options.range ?? /^bytes=(\d*-\d*)$/i.exec(header ?? "")?.[1];
-    if (!options.remoteName) this.#look(options.output ?? fileName(url));
   }
 
-  #look(name: string): Output {
+  /** Looks where the body is to go. */
+  async #look(name: string): Promise<Output> {
     const { clobber = true, resume = false, remoteTime = false, outputDir } = this.#options;
     if (outputDir !== undefined && name !== "-") {
       makeFolder(outputDir);
       name = `${outputDir.replace(/\/*$/, "")}/${name}`;
     }
-    const checksum = checksumOf(this.#options, name, this.#url), url = withoutUser(this.#url);
-    const options = { clobber, resume, remoteTime, url, checksum, signal: this.#signal };
+    this.sum = await sumFor(this.#options, name, this.#url);
+    const { sum } = this, url = withoutUser(this.#url), signal = this.#signal;
+    const options = { clobber, resume, remoteTime, url, sum, signal };
     this.name = name;
     this.output = openOutput(name, options);
     this.#bytesFound = this.output.size > 0;
@@ -1730,10 +1755,7 @@ class Transfer {
         .some((name) => headerOf(this.#headers, name) !== undefined);
       return { range: this.#range, conditional: condition && Boolean(output?.isThere) };
     }
-    const { ranges, total } = output.record!;
-    if (!ranges) return { missing: { first: output.size } };
-    const [first, end] = new Pieces(total!, 1, ranges).next()!.missing;
-    return { missing: { first, last: end - 1 } };
+    return { missing: firstGap(output.record!.ranges ?? [[0, output.size]]) };
   }
 
   async #request({ missing, range }: Question, signal = this.#signal): Promise<HttpResponse> {
@@ -1750,14 +1772,15 @@ class Transfer {
 
   /** Asks once, and takes the answer; `undefined` if there is more to ask for. */
   async #ask(): Promise<HttpResponse | undefined> {
-    const { fail = true } = this.#options;
+    const { fail = true, remoteName, output: name = fileName(this.#url) } = this.#options;
+    if (!remoteName && !this.output) await this.#look(name);
     this.#meter.start(this.output?.size ?? 0, undefined);
     const question = this.#question(), { missing } = question;
     using response = await this.#request(question);
     const { status, head, length } = response;
     const ranged = missing !== undefined || question.range !== undefined;
     if (status >= 400 && (ranged ? status !== 416 : fail)) throw statusError(response);
-    const output = this.output ?? this.#look(this.#nameFrom(head));
+    const output = this.output ?? await this.#look(await this.#nameFrom(head));
     const record = output.size > 0 ? output.record : undefined;
     const verdict = judge(question, record, head, length);
     switch (verdict.is) {
@@ -1788,7 +1811,8 @@ class Transfer {
     return response;
   }
 
-  #nameFrom(head: Head): string {
+  async #nameFrom(head: Head): Promise<string> {
+    const { remoteName } = await import("./protocol/content_disposition.ts");
     const named = remoteName(valueOf(head, "content-disposition") ?? "") ?? "";
     return safeName(named) || fileName(this.#url);
   }
@@ -1857,7 +1881,9 @@ class Transfer {
     const { output } = this, { onDialogue } = this.#options;
     const connections = this.#onlyOne ? 1 : this.#options.connections ?? 1;
     const gaps = output?.record?.ranges !== undefined;
-    if (!(output instanceof PartFile) || !gaps && connections < 2) return false;
+    if (!(output instanceof PartFile) || !output.mayHaveGaps || !gaps && connections < 2) {
+      return false;
+    }
     const none = /\bnone\b/i.test(valueOf(response.head, "accept-ranges") ?? "");
     if (!gaps && (none || total === undefined || !this.#mayBeContinued(output))) {
       onDialogue?.("* One connection only: the server has no ranges, length or validator");
@@ -1865,7 +1891,10 @@ class Transfer {
     }
     const ask = (missing: { first: number; last: number }, signal: AbortSignal) =>
       this.#askPiece(missing, signal);
-    const options = { output, total: total!, connections, meter: this.#meter, ask, onDialogue };
+    const { Pieces } = await import("./protocol/pieces.ts");
+    const there = output.record!.ranges ?? [[0, output.size] satisfies Span];
+    const pieces = new Pieces(total!, connections, there);
+    const options = { output, pieces, connections, meter: this.#meter, ask, onDialogue };
     await new PieceFetch(options, this.#signal).run(response);
     return true;
   }
@@ -1952,13 +1981,15 @@ export async function download(
   const target = url instanceof HttpUrl ? url : parseUrl(String(url));
   const started = performance.now();
   using deadline = totalDeadline(options);
-  const transfer = new Transfer(target, options, deadline.signal);
+  const { progress = { bytes: 0, resumed: 0 }, maxFilesize, limitRate } = options;
+  const meter = new Meter(progress, maxFilesize, await rateLimit(limitRate));
+  const transfer = new Transfer(target, options, meter, deadline.signal);
   const attempt = () => transfer.attempt(), mayPass = (error: TrioError) => transfer.mayPass(error);
   try {
     const { result: response, attempts } = await retrying(options, deadline, attempt, mayPass);
     const { name: file, output } = transfer;
     const seconds = (performance.now() - started) / 1000;
-    const checksum = checksumOf(options, file, target);
+    const checksum = transfer.sum?.expected;
     return { response, file, bytes: output!.size, checksum, attempts, seconds };
   } catch (error) {
     throw withWhatIsLeft(error, transfer, options.progress);
@@ -2030,7 +2061,7 @@ Needs --allow-net, and --allow-write for the file; with --allow-read for its
 folder, too, a file is replaced only by a complete one, and -C goes on.
 
   deno run --allow-net --allow-write fetch.ts http://127.0.0.1:8000/a.html
-  deno run --allow-net --allow-read=. --allow-write=. fetch.ts -C -o big.iso URL`;
+  deno run --allow-net --allow-read=. --allow-write=. fetch.ts -C -o a.iso URL`;
 
 /** What to do about an error, by its topic or code. */
 const ADVICE: Record<string, string> = {
@@ -2041,6 +2072,7 @@ const ADVICE: Record<string, string> = {
   issuer: "--cacert FILE trusts it",
   leftover: "-C goes on with it, or remove it",
   folder: "--output-dir makes one",
+  terminal: "-o FILE saves it",
   redirects: "--max-redirs",
   [EXIT.lookup]: "check the name",
   [EXIT.proxyLookup]: "check --proxy",
@@ -2074,7 +2106,6 @@ function checkOptions(given: Options, urls: string[]) {
   if (given.sha256.length > 0 && given.sha256.length !== urls.length) {
     throw usageError(`${given.sha256.length} --sha256 for ${urls.length} URLs`);
   }
-  given.sha256.forEach(parseSha256);
 }
 
 /** The most bytes of a text that an option names. */
@@ -2083,6 +2114,7 @@ const MAX_TEXT = 16 * 1024 * 1024;
 /** Reads the file that an option names; `-` is stdin. */
 async function readText(name: string, path: string): Promise<string> {
   try {
+    const { decodeText } = await import("./protocol/lists.ts");
     return decodeText(await (path === "-" ? readAll(Deno.stdin, MAX_TEXT) : Deno.readFile(path)));
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
@@ -2090,23 +2122,36 @@ async function readText(name: string, path: string): Promise<string> {
   }
 }
 
+/** Header lines; those of `@FILE` are in that file. */
 async function readHeaders(given: string[]): Promise<string[]> {
-  const lines = given.map(async (line) =>
-    line.startsWith("@") ? parseLines(await readText("header", line.slice(1))) : [line]
-  );
+  const lines = given.map(async (line) => {
+    if (!line.startsWith("@")) return [line];
+    const { parseLines } = await import("./protocol/lists.ts");
+    return parseLines(await readText("header", line.slice(1)));
+  });
   return (await Promise.all(lines)).flat();
+}
+
+/** Gives `USER:PASS` by host, from a file in netrc form. */
+async function readNetrc(path: string | undefined): Promise<DownloadOptions["credentials"]> {
+  if (path === undefined) return undefined;
+  const { credentialsFor, parseNetrc } = await import("./protocol/netrc.ts");
+  const entries = parseNetrc(await readText("netrc-file", path));
+  return (host) => {
+    const found = credentialsFor(entries, host);
+    if (found?.login.includes(":")) throw usageError(`the login of ${host} has a colon`);
+    return found && `${found.login}:${found.password ?? ""}`;
+  };
 }
 
 async function withPassword(user: string): Promise<string> {
   if (user.includes(":")) return user;
   const { promptSecret } = await import("jsr:@std/cli@^1.0.0/prompt-secret");
-  const password = promptSecret(`Password of ${printable(user)}:`, { mask: "" });
+  // it asks on stdout, which may be where the body goes
+  const asks = Deno.stdout.isTerminal();
+  const password = asks ? promptSecret(`Password of ${printable(user)}:`, { mask: "" }) : null;
   if (password === null) throw usageError("there is no terminal to ask for the password of --user");
   return `${user}:${password}`;
-}
-
-function netrcUser(found: ReturnType<typeof credentialsFor>): string | undefined {
-  return found && `${found.login}:${found.password ?? ""}`;
 }
 
 /** The first of these environment variables that is set and may be read. */
@@ -2126,20 +2171,19 @@ function proxiesFromEnvironment(): { http?: string; https?: string } {
 }
 
 async function readCertificate(path: string): Promise<string> {
-  const pem = await readText("cacert", path);
-  checkCertificates(pem, path);
+  const { certificateFault } = await import("./protocol/tls.ts");
+  const pem = await readText("cacert", path), fault = certificateFault(pem);
+  if (fault) throw usageError(`cannot read --cacert ${path}: ${fault}`);
   return pem;
 }
 
 /** The options of the library for those of a command line. */
 async function readOptions(given: Options, signal: AbortSignal): Promise<DownloadOptions> {
-  const netrc = given["netrc-file"] &&
-    parseNetrc(await readText("netrc-file", given["netrc-file"]));
   return {
     method: given.head ? "HEAD" : "GET",
     headers: await readHeaders(given.header),
     user: given.user === undefined ? undefined : await withPassword(given.user),
-    credentials: netrc ? (host) => netrcUser(credentialsFor(netrc, host)) : undefined,
+    credentials: await readNetrc(given["netrc-file"]),
     userAgent: given["user-agent"],
     proxy: given.proxy ?? proxiesFromEnvironment(),
     noProxy: environment("no_proxy", "NO_PROXY"),
@@ -2159,7 +2203,7 @@ async function readOptions(given: Options, signal: AbortSignal): Promise<Downloa
     clobber: !given["no-clobber"],
     maxFilesize: given["max-filesize"],
     connections: given.connections,
-    limitRate: given["limit-rate"] === undefined ? undefined : new RateLimit(given["limit-rate"]),
+    limitRate: await rateLimit(given["limit-rate"]),
     retry: given.retry,
     fail: !given["no-fail"],
     remoteTime: given["remote-time"],
@@ -2182,6 +2226,17 @@ function headText({ head }: HttpResponse): string {
   return head.lines.map(shown).join("\n");
 }
 
+/** Whether it is written to as it is: nothing stands beside it. */
+function isDevice(path: string): boolean {
+  return path.startsWith("/dev/");
+}
+
+/** A file, and what is beside it while it is incomplete. */
+function filesOf(file: string): string[] {
+  const part = partName(file);
+  return isDevice(file) ? [file] : [file, part, `${part}.json`];
+}
+
 /** A command line: its options, and what its URLs have in common. */
 class Command {
   /** The hosts that were connected to, and the files: what a hint grants. */
@@ -2199,7 +2254,7 @@ class Command {
     this.#script = {
       name: "fetch",
       advice: ADVICE,
-      needs: () => this.#needs(),
+      needs: (missing) => this.#needs(missing),
       args: () => args.map((word) => this.#masked(word)),
     };
   }
@@ -2232,6 +2287,7 @@ class Command {
     // -C - is how curl is told to find the offset itself
     this.#urls = given._.filter((url) => url !== "-" || !given.continue);
     if (inputs !== undefined) {
+      const { parseUrlList } = await import("./protocol/lists.ts");
       this.#urls.push(...parseUrlList(await readText("input-file", inputs)));
     } else if (this.#urls.length === 0) {
       this.#urls.push("http://www.sina.com.cn/");
@@ -2249,6 +2305,7 @@ class Command {
 
   /** Reads a list of checksums, from a file or a URL. */
   async #readChecksums(where: string): Promise<(file: string, url: URL) => Checksum> {
+    const { checksumFor, parseChecksums } = await import("./protocol/checksums.ts");
     const list = parseChecksums(
       /^https?:/i.test(where) ? await this.#get(where) : await readText("checksum", where),
     );
@@ -2261,6 +2318,7 @@ class Command {
     const options = { proxy, noProxy, caCerts, signal, onConnect, onDialogue };
     using response = await request(url, options);
     if (response.status >= 400) throw statusError(response);
+    const { decodeText } = await import("./protocol/lists.ts");
     return decodeText(await readAll(response, MAX_TEXT));
   }
 
@@ -2371,29 +2429,30 @@ class Command {
   }
 
   /** What `deno run` has to grant for all that was asked for, and no more. */
-  #needs(): string[] {
+  #needs(missing: string | undefined): string[] {
     const { given } = this;
     const asked = this.#urls.map((url) => URL.parse(withScheme(url)));
     const first = asked.flatMap((url) =>
       url ? [hostPort({ hostname: unbracketed(url.hostname), port: portOf(url) })] : []
     );
-    const folder = given["output-dir"]?.replace(/\/*$/, "/") ?? "";
-    const files = [...this.#files].flatMap((file) => {
-      const part = partName(folder + file);
-      return [folder + file, part, `${part}.json`];
-    });
+    const dir = given["output-dir"], prefix = dir?.replace(/\/*$/, "/") ?? "";
+    const files = [...this.#files].flatMap((file) => filesOf(prefix + file));
     const lists = [given["input-file"], given.checksum, given["netrc-file"]]
       .filter((path) => path !== undefined && path !== "-" && !/^https?:/i.test(path)) as string[];
     const headers = given.header.filter((line) => line.startsWith("@")).map((line) =>
       line.slice(1)
     );
-    const granted = [
-      ["net", this.#hosts.size > 0 ? [...this.#hosts] : first],
-      ["read", [...files, ...given.cacert, ...lists, ...headers]],
-      ["write", files],
-    ] as const;
-    return granted.filter(([, names]) => names.length > 0)
-      .map(([kind, names]) => `${kind}=${names.join(",")}`);
+    const inputs = [...given.cacert, ...lists, ...headers];
+    // a name that the server gave, or where a link leads
+    if (missing && ![...inputs, ...files, dir].some((path) => `/${missing}`.endsWith(`/${path}`))) {
+      files.push(...filesOf(missing.replace(/\.part(\.json)?$/, "")));
+    }
+    const hosts = this.#hosts.size > 0 ? [...this.#hosts] : first;
+    return [
+      ...hosts.length > 0 ? [`net=${hosts.join(",")}`] : [],
+      ...pathNeeds("read", [...files.filter((path) => !isDevice(path)), ...inputs]),
+      ...pathNeeds("write", [...dir === undefined ? [] : [dir], ...files]),
+    ];
   }
 
   /** An argument without secrets. */

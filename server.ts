@@ -33,6 +33,7 @@ import {
   type OptionTable,
   type OutputStream,
   parseOptions,
+  pathNeeds,
   printable,
   runScript,
   type Script,
@@ -318,10 +319,12 @@ class Peer {
 const RUNTIME_BUDGET = 128;
 /** How many of the reads that wait for their turn go on at a time: each takes a write, too. */
 const TURN_READS = RUNTIME_BUDGET / 4;
+/** So many polls with few reads show that nothing is put off. */
+const IDLE_POLLS = 8;
 
-/** Resolves after all that this turn of the event loop serves. */
-function turnOfTheLoop(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+/** Resolves when the runtime has looked for new bytes and connections: before an immediate it does not. */
+function nextPoll(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 1));
 }
 
 /**
@@ -334,8 +337,9 @@ function turnOfTheLoop(): Promise<void> {
 class Turns {
   readonly #peers: ReadonlySet<Peer>;
   readonly #queue: (() => void)[] = [];
-  /** Peers that were served in this turn. */
-  #served = 0;
+  /** Reads that have ended, ever and in this turn. */
+  #reads = 0;
+  #ready = 0;
   /** Peers that the next turn lets read. */
   #batch = TURN_READS;
   #ending = false;
@@ -347,11 +351,26 @@ class Turns {
 
   /** Reads what `peer` says next, as soon as it is its turn. */
   read(peer: Peer): Promise<number | null> {
-    if (this.#peers.size <= RUNTIME_BUDGET) return peer.read();
-    this.#served++;
-    this.#endTurn();
-    if (this.#served <= RUNTIME_BUDGET && this.#queue.length === 0) return peer.read();
+    if (this.#ready < RUNTIME_BUDGET && this.#queue.length === 0) return peer.read();
     return new Promise((resolve) => this.#queue.push(() => resolve(peer.read())));
+  }
+
+  /** Counts a read that has ended. */
+  count() {
+    this.#reads++;
+    if (this.#peers.size <= RUNTIME_BUDGET) return;
+    this.#ready++;
+    this.#endTurn();
+  }
+
+  /** Whether the runtime puts off nothing, so that all that has come has been read. */
+  async caughtUp(): Promise<boolean> {
+    for (let polls = 0; polls < IDLE_POLLS; polls++) {
+      const before = this.#reads;
+      await nextPoll();
+      if (this.#reads - before >= TURN_READS) return false;
+    }
+    return true;
   }
 
   #endTurn = () => {
@@ -361,12 +380,12 @@ class Turns {
 
   #nextTurn = () => {
     clearTimeout(this.#timer);
-    if (this.#served < RUNTIME_BUDGET) {
+    if (this.#ready < RUNTIME_BUDGET) {
       // it goes faster when few of those it let go were ready
-      this.#batch = this.#served < TURN_READS ? 2 * this.#batch : TURN_READS;
+      this.#batch = this.#ready < TURN_READS ? 2 * this.#batch : TURN_READS;
       for (const go of this.#queue.splice(0, this.#batch)) go();
     }
-    this.#served = 0;
+    this.#ready = 0;
     this.#ending = false;
     if (this.#queue.length) this.#timer = setTimeout(this.#endTurn, 1); // should none be ready
   };
@@ -413,7 +432,8 @@ class Server implements GreetingServer {
   readonly addr: Deno.NetAddr;
   readonly finished: Promise<void>;
   readonly #options: Settings;
-  readonly #listeners: Listener[];
+  /** Those that are open. */
+  readonly #listeners: Set<Listener>;
   readonly #zone: string;
   readonly #peers = new Set<Peer>();
   readonly #turns = new Turns(this.#peers);
@@ -423,11 +443,10 @@ class Server implements GreetingServer {
   readonly #over = new AbortController();
   readonly #perAddress = new Map<string, number>();
   readonly #warned = new Map<string, number>();
-  /** Reads that have ended. */
-  #reads = 0;
   /** Whether there is no room for one more connection. */
   #full = false;
-  #accepting = true;
+  /** Whether the next connection is the last one. */
+  #lastCall = false;
   #shuttingDown: Promise<void> | undefined;
   #sweeper: ReturnType<typeof setInterval> | undefined;
   /** Resolves when a connection ends, if somebody waits for that. */
@@ -440,10 +459,11 @@ class Server implements GreetingServer {
     if (cert && proxyProtocol) {
       throw usageError("no TLS behind a PROXY header: the balancer that sends it has to end TLS");
     }
-    this.#listeners = listenAll(hostname, port, this.#options);
+    const listeners = listenAll(hostname, port, this.#options);
+    this.#listeners = new Set(listeners);
     this.#zone = hostname.match(/%[^\]]+/)?.[0] ?? "";
-    this.addr = this.#listeners[0]!.addr as Deno.NetAddr;
-    for (const { addr } of this.#listeners) {
+    this.addr = listeners[0]!.addr as Deno.NetAddr;
+    for (const { addr } of listeners) {
       const address = hostPort(usable(addr as Deno.NetAddr, this.#zone));
       this.#options.onEvent({ event: "listening", address });
     }
@@ -467,7 +487,7 @@ class Server implements GreetingServer {
   }
 
   async #run() {
-    await Promise.all(this.#listeners.map((listener) => this.#accept(listener)));
+    await Promise.all([...this.#listeners].map((listener) => this.#accept(listener)));
     await this.#fewerThan(1);
     await this.#shuttingDown;
     clearInterval(this.#sweeper);
@@ -486,9 +506,12 @@ class Server implements GreetingServer {
     for (;;) {
       await this.#room();
       try {
-        this.#attend(await listener.accept());
+        const conn = await listener.accept();
+        // those in the queue would be reset: right after one, there is hardly another
+        if (this.#lastCall) this.#close(listener);
+        this.#attend(conn);
       } catch (error) {
-        if (!this.#accepting) return;
+        if (!this.#listeners.has(listener)) return;
         if (isPeerGone(error)) continue;
         // Most likely out of descriptors: some come back when connections end.
         this.#warnRarely("accept", `cannot accept: ${(error as Error).message}`);
@@ -588,7 +611,7 @@ class Server implements GreetingServer {
     for (;; n = await this.#turns.read(peer)) {
       peer.reading = peer.quiet = false;
       peer.idle = 0;
-      this.#reads++;
+      this.#turns.count();
       const replies = conversation.answer(n);
       if (replies.length) {
         peer.due = conversation.messages;
@@ -668,16 +691,18 @@ class Server implements GreetingServer {
       if (drain) await sleep(drain * 1000, signal);
       const begun = performance.now();
       timer = setTimeout(this.#endGrace, Math.min(grace * 1000, MAX_TIMER_MS));
-      while (this.#accepting || this.#peers.size > 0) {
+      while (this.#listeners.size > 0 || this.#peers.size > 0) {
         for (const peer of this.#peers) peer.quiet = peer.reading;
-        if (this.#accepting && await this.#queueIsEmpty()) this.#closeListeners();
         await sleep(QUIET_MS, signal);
-        await this.#caughtUp();
+        const caughtUp = await this.#turns.caughtUp();
         // who never is quiet goes after a reply, when half of the time is over
         const late = performance.now() - begun > grace * 500;
+        if (this.#lastCall) this.#closeAll();
+        this.#lastCall = late || caughtUp && await this.#queueIsEmpty();
+        const letGo = caughtUp && (this.#listeners.size === 0 || this.#full);
         for (const peer of this.#peers) {
           peer.leaving = late;
-          if (peer.quiet) peer.close();
+          if (letGo && peer.quiet) peer.close();
         }
       }
     } catch (error) {
@@ -687,26 +712,22 @@ class Server implements GreetingServer {
     }
   }
 
-  /** Whether nobody waits in the kernel's queue, at this moment: to close it would reset them. */
+  /** Whether nobody waits in the kernel's queue: to close it would reset them. */
   async #queueIsEmpty(): Promise<boolean> {
     for (let before = -1; before < this.#done.total;) {
       before = this.#done.total;
-      await turnOfTheLoop();
+      await nextPoll();
     }
     return !this.#full;
   }
 
-  /** Waits until the runtime has read all that has come, after those it puts off. */
-  async #caughtUp() {
-    for (let before = -Infinity; this.#reads - before >= RUNTIME_BUDGET;) {
-      before = this.#reads;
-      await turnOfTheLoop();
-    }
+  #close(listener: Listener) {
+    this.#listeners.delete(listener);
+    listener.close();
   }
 
-  #closeListeners() {
-    if (this.#accepting) { for (const listener of this.#listeners) listener.close(); }
-    this.#accepting = false;
+  #closeAll() {
+    for (const listener of this.#listeners) this.#close(listener);
   }
 
   #endGrace = () => {
@@ -718,7 +739,7 @@ class Server implements GreetingServer {
 
   #endAtOnce = () => {
     this.#over.abort();
-    this.#closeListeners();
+    this.#closeAll();
     for (const peer of this.#peers) {
       this.#done.cut += peer.due;
       peer.close();
@@ -921,8 +942,8 @@ const OPTIONS = {
 
 const OUTRO = `
 Needs --allow-net=HOST:PORT, for TLS --allow-read=FILE,FILE, for --reuse-port
---unstable-net. Ctrl+C, SIGTERM and SIGHUP let it finish what has come, a second
-one ends it at once. SIGUSR2 shows what it has done.
+--unstable-net. Ctrl+C, SIGTERM and SIGHUP let it finish what has come, a
+second one ends it at once. SIGUSR2 shows what it has done.
 
 Examples:
   deno run --allow-net=127.0.0.1:9999 server.ts
@@ -942,7 +963,7 @@ const SCRIPT: Script = {
     return [
       ...reuse ? ["unstable-net"] : [],
       `net=${addresses}`,
-      ...files.length ? [`read=${files}`] : [],
+      ...pathNeeds("read", files),
     ];
   },
   args: () => Deno.args,

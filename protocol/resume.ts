@@ -130,6 +130,19 @@ export function isContinuable(record: VersionRecord, url: string): boolean {
     validatorOf(record) !== undefined;
 }
 
+/**
+ * The first bytes that are missing: from where to where, the last one included.
+ *
+ *     [[0, 5]]           → 5 and all behind
+ *     [[0, 5], [8, 9]]   → 5 to 7
+ *     [[3, 5]]           → 0 to 2
+ */
+export function firstGap(spans: readonly Span[]): { first: number; last?: number } {
+  const [begin, next] = spans;
+  const [first, after] = begin?.[0] === 0 ? [begin[1], next] : [0, begin];
+  return after ? { first, last: after[0] - 1 } : { first };
+}
+
 // --- The answer --------------------------------------------------------------
 
 /** What Content-Range says (RFC 9110 section 14.4). */
