@@ -1129,7 +1129,7 @@ class PartFile implements Output {
     this.isThere = info !== undefined;
     this.#mode = info?.mode ?? undefined;
     let part = found(() => Deno.lstatSync(this.#path));
-    if (part && part.ino === info?.ino && part.dev === info.dev) {
+    if (part?.nlink === 2 && part.ino === info?.ino && part.dev === info.dev) {
       Deno.removeSync(this.#path); // a run was killed when FILE had both names
       part = undefined;
     }
