@@ -10,7 +10,7 @@ import { makeCertificates } from "../support/certificates.ts";
 import { runClient } from "../support/client.ts";
 import { testPeer } from "../support/peers.ts";
 import { runScript } from "../support/process.ts";
-import { FakeServer } from "../support/servers.ts";
+import { copy, FakeServer, TlsServer } from "../support/servers.ts";
 
 testPeer(
   "client.ts --cacert trusts those certificates, and only for their names",
@@ -56,3 +56,29 @@ Deno.test("client.ts --tls exits with 35 where no TLS is spoken", async () => {
   assertEquals(code, 35);
   assertMatch(stderr, /^client: TLS with .* failed: .*\n$/);
 });
+
+testPeer(
+  "client.ts --tls is content with an end without close_notify after exit",
+  ["openssl"],
+  async () => {
+    await using certificates = await makeCertificates();
+    const exited = Promise.withResolvers<void>(), cut = Promise.withResolvers<void>();
+    await using service = new TlsServer(certificates.good, async (conn) => {
+      await writeAll(conn, encode("Welcome!"));
+      await conn.read(new Uint8Array(9));
+      exited.resolve();
+      await cut.promise; // it ends TLS only when the client has been cut off
+    });
+    await using middle = new FakeServer(async (conn) => {
+      using behind = await Deno.connect({ port: service.port });
+      const copied = Promise.allSettled([copy(conn, behind), copy(behind, conn)]);
+      await exited.promise;
+      conn.close();
+      cut.resolve();
+      await copied;
+    });
+    const args = ["-p", `${middle.port}`, "--cacert", certificates.ca, "exit"];
+    const { code, stdout, stderr } = await runScript("client.ts", args);
+    assertEquals({ code, stdout, stderr }, { code: 0, stdout: "Welcome!\n", stderr: "" });
+  },
+);
