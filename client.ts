@@ -44,6 +44,7 @@ import {
   type OptionTable,
   type Parsed,
   parseOptions,
+  pathNeeds,
   runScript,
   type Script,
   sleep,
@@ -910,7 +911,7 @@ const ESCAPED: Value<Uint8Array<ArrayBuffer>> = {
 };
 
 /** The options. */
-export const OPTIONS = {
+const OPTIONS = {
   hostname: {
     group: "The server",
     value: anyText("HOST", "a name or address"),
@@ -1131,7 +1132,7 @@ const SCRIPT: Script = {
     const options = await parseOptions(Deno.args, OPTIONS);
     return [
       `net=${hostPort(readServer(options))}`,
-      ...options.cacert.map((file) => `read=${file}`),
+      ...pathNeeds("read", options.cacert),
     ];
   },
   args: () => Deno.args,

@@ -40,6 +40,7 @@ import {
   type OptionTable,
   type Parsed,
   parseOptions,
+  pathNeeds,
   printable,
   readAll,
   readUntilEof,
@@ -126,8 +127,15 @@ import {
 export { EXIT, TransientError, TrioError } from "./mod.ts";
 export { fileName } from "./protocol/file_name.ts";
 export { type Head, parseHead } from "./protocol/head.ts";
-export { type Progress, progressText, type Timing, timingText } from "./protocol/progress.ts";
-export { bypassesProxy, HttpUrl, parseUrl } from "./protocol/request.ts";
+export {
+  type Progress,
+  progressText,
+  type Timing,
+  timingText,
+  type Width,
+} from "./protocol/progress.ts";
+export type { RateLimit } from "./protocol/rate.ts";
+export { bypassesProxy, type HeaderInput, HttpUrl, parseUrl } from "./protocol/request.ts";
 export { type Framing, framing, ResponseReader } from "./protocol/response.ts";
 export { type Checksum } from "./protocol/checksums.ts";
 export { type FailedAnswer, statusError } from "./protocol/retry.ts";
@@ -166,7 +174,7 @@ const SHA256: Value<string> = {
 };
 
 /** The options of the command line, and what holds without them. */
-export const OPTIONS = {
+const OPTIONS = {
   output: {
     group: "Output",
     letter: "o",
@@ -226,7 +234,7 @@ export const OPTIONS = {
     group: "Connection",
     letter: "x",
     value: { ...anyText("URL", "the URL of a proxy"), secret: true },
-    help: "http or socks5 (http_proxy, …, no_proxy)",
+    help: "http, socks5 (http_proxy, all_proxy, no_proxy, …)",
   },
   cacert: { value: PATH, many: true, help: "trust these PEM certificates too" },
   "connect-timeout": { value: SECONDS, default: 30, help: "from name lookup to TLS" },
@@ -1102,6 +1110,8 @@ class PartFile implements Output {
   #mode: number | undefined;
   #file: Deno.FsFile | undefined;
   #created = false;
+  /** Before its version was asked for: a version that is newer than this is another one. */
+  #asked = new Date();
   /** Writes to different places wait for each other: each is a seek and a write. */
   #writing: Promise<unknown> = Promise.resolve();
 
@@ -1162,6 +1172,7 @@ class PartFile implements Output {
   forget() {
     this.size = 0;
     this.record = this.foreign = undefined;
+    this.#asked = new Date();
   }
 
   async restart(record: VersionRecord) {
@@ -1222,9 +1233,9 @@ class PartFile implements Output {
     this.size += bytes.length;
   }
 
-  /** Writes down which bytes are there, so that gaps are known. */
-  noteSpans(spans: Span[]) {
-    this.#note({ ...this.record!, ranges: spans });
+  /** Writes down which of all bytes are there, so that gaps are known. */
+  noteSpans({ total, ranges }: Pieces) {
+    this.#note({ ...this.record!, total, ranges });
   }
 
   /** All bytes are there, and no gap is left. */
@@ -1246,6 +1257,7 @@ class PartFile implements Output {
     this.options.signal.throwIfAborted();
     this.options.sum?.check();
     this.#verify();
+    optional(() => this.#file!.utimeSync(this.#asked, this.#asked));
     if (this.options.remoteTime) giveRemoteTime(this.#file, this.record);
     if (this.#mode !== undefined) optional(() => Deno.chmodSync(this.#path, this.#mode! & 0o7777));
     try {
@@ -1566,11 +1578,11 @@ class PieceFetch {
   async run(first: HttpResponse) {
     using _ = this.#group;
     const { connections, output } = this.#options;
-    output.noteSpans(this.#pieces.ranges); // before the first byte that has a gap before it
+    output.noteSpans(this.#pieces); // before the first byte that has a gap before it
     const begun = this.#work(first); // before the others: it takes the first piece
     const others = Array.from({ length: connections - 1 }, () => this.#work());
     await Promise.all([begun, ...others]);
-    output.noteSpans(this.#pieces.ranges);
+    output.noteSpans(this.#pieces);
     if (!this.#pieces.complete) throw this.#failure;
     await output.fill();
   }
@@ -1609,7 +1621,7 @@ class PieceFetch {
       await meter.slowDown(mine, this.#group.signal);
       if (performance.now() - this.#noted < FLUSH_MS) continue;
       this.#noted = performance.now();
-      output.noteSpans(this.#pieces.ranges);
+      output.noteSpans(this.#pieces);
     }
   }
 
@@ -2208,6 +2220,17 @@ function headText({ head }: HttpResponse): string {
   return head.lines.map(shown).join("\n");
 }
 
+/** Whether it is written to as it is: nothing stands beside it. */
+function isDevice(path: string): boolean {
+  return path.startsWith("/dev/");
+}
+
+/** A file, and what is beside it while it is incomplete. */
+function filesOf(file: string): string[] {
+  const part = partName(file);
+  return isDevice(file) ? [file] : [file, part, `${part}.json`];
+}
+
 /** A command line: its options, and what its URLs have in common. */
 class Command {
   /** The hosts that were connected to, and the files: what a hint grants. */
@@ -2225,7 +2248,7 @@ class Command {
     this.#script = {
       name: "fetch",
       advice: ADVICE,
-      needs: () => this.#needs(),
+      needs: (missing) => this.#needs(missing),
       args: () => args.map((word) => this.#masked(word)),
     };
   }
@@ -2400,29 +2423,30 @@ class Command {
   }
 
   /** What `deno run` has to grant for all that was asked for, and no more. */
-  #needs(): string[] {
+  #needs(missing: string | undefined): string[] {
     const { given } = this;
     const asked = this.#urls.map((url) => URL.parse(withScheme(url)));
     const first = asked.flatMap((url) =>
       url ? [hostPort({ hostname: unbracketed(url.hostname), port: portOf(url) })] : []
     );
-    const folder = given["output-dir"]?.replace(/\/*$/, "/") ?? "";
-    const files = [...this.#files].flatMap((file) => {
-      const part = partName(folder + file);
-      return [folder + file, part, `${part}.json`];
-    });
+    const dir = given["output-dir"], prefix = dir?.replace(/\/*$/, "/") ?? "";
+    const files = [...this.#files].flatMap((file) => filesOf(prefix + file));
     const lists = [given["input-file"], given.checksum, given["netrc-file"]]
       .filter((path) => path !== undefined && path !== "-" && !/^https?:/i.test(path)) as string[];
     const headers = given.header.filter((line) => line.startsWith("@")).map((line) =>
       line.slice(1)
     );
-    const granted = [
-      ["net", this.#hosts.size > 0 ? [...this.#hosts] : first],
-      ["read", [...files, ...given.cacert, ...lists, ...headers]],
-      ["write", files],
-    ] as const;
-    return granted.filter(([, names]) => names.length > 0)
-      .map(([kind, names]) => `${kind}=${names.join(",")}`);
+    const inputs = [...given.cacert, ...lists, ...headers];
+    // a name that the server gave, or where a link leads
+    if (missing && ![...inputs, ...files, dir].some((path) => `/${missing}`.endsWith(`/${path}`))) {
+      files.push(...filesOf(missing.replace(/\.part(\.json)?$/, "")));
+    }
+    const hosts = this.#hosts.size > 0 ? [...this.#hosts] : first;
+    return [
+      ...hosts.length > 0 ? [`net=${hosts.join(",")}`] : [],
+      ...pathNeeds("read", [...files.filter((path) => !isDevice(path)), ...inputs]),
+      ...pathNeeds("write", [...dir === undefined ? [] : [dir], ...files]),
+    ];
   }
 
   /** An argument without secrets. */
