@@ -45,7 +45,7 @@ testPeer(
     for (const chain of [wrongName, expired, unknownCa]) {
       const { code, stderr } = await greetAs(chain, ["--cacert", ca]);
       assertEquals(code, 60);
-      assertMatch(stderr, /^client: 127\.0\.0\.1:\d+ is not trusted: [^\n]*\n$/);
+      assertMatch(stderr, /^client: the certificate of 127\.0\.0\.1:\d+ is not trusted: [^\n]*\n$/);
     }
   },
 );
@@ -54,7 +54,7 @@ Deno.test("client.ts --tls exits with 35 where no TLS is spoken", async () => {
   await using server = new FakeServer((conn) => writeAll(conn, encode("Welcome!")));
   const { code, stderr } = await runClient(server.port, ["--tls"]);
   assertEquals(code, 35);
-  assertMatch(stderr, /^client: TLS with .* failed: .*\n$/);
+  assertMatch(stderr, /^client: TLS handshake with .* failed: .*\n$/);
 });
 
 testPeer(
