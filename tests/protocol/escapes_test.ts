@@ -126,6 +126,12 @@ Deno.test("quoteDifference cuts no emoji, and shows what comes after many of the
   assertEquals(should, `"…${family.repeat(7)}y"`);
 });
 
+Deno.test("quoteDifference shows what differs, however long it is in escapes", () => {
+  const [shown, should] = quoteDifference(encode(family), encode(`${family}\ufe0f`));
+  assert(should.endsWith('\\xef\\xb8\\x8f"'), should);
+  assertEquals(unescaped(shown.slice(1, -1)), encode(family));
+});
+
 Deno.test("quoteDifference shows a difference behind a thousand marks on one letter", () => {
   const pile = `a${"\u0301".repeat(1000)}`;
   const [shown, should] = quoteDifference(encode(`${pile}x`), encode(`${pile}y`));
