@@ -44,6 +44,7 @@ import {
   type OptionTable,
   type Parsed,
   parseOptions,
+  pathNeeds,
   runScript,
   type Script,
   sleep,
@@ -279,21 +280,20 @@ class Link implements Disposable {
     try {
       return await task();
     } catch (error) {
-      this.fail(error);
-      throw this.signal.reason;
+      throw this.fail(error);
     } finally {
       this.#life.clear();
     }
   }
 
   /** Reads what has come, at least a byte; null at the end, also at one without close_notify. */
-  read(buffer: Uint8Array): Promise<number | null> {
+  #read(buffer: Uint8Array): Promise<number | null> {
     if (!this.#conn) throw this.signal.reason;
     const reading = this.#conn.read(buffer);
     return this.#secure ? reading.catch(endOfTls) : reading;
   }
 
-  /** Writes all of `bytes`. It never rejects: a write that fails ends the connection. */
+  /** Writes all of `bytes`. It never rejects: a failure ends the connection. */
   async write(bytes: Uint8Array): Promise<void> {
     try {
       if (this.#conn) await writeAll(this.#conn, bytes);
@@ -302,26 +302,34 @@ class Link implements Disposable {
     }
   }
 
-  /** Reads until all that is due has come, or the end if that is. */
+  /**
+   * Reads until all that is due has come, or the end if that is. It never rejects: a failure ends
+   * the connection.
+   */
   async receive(replies: Replies, buffer: Uint8Array): Promise<void> {
-    while (!replies.complete) {
-      const n = await this.read(buffer);
-      if (n !== null) replies.take(buffer.subarray(0, n));
-      else if (replies.over) return;
-      else {
-        throw replies.silent
-          ? new TransientError(EXIT.empty, `${this.where} closed without a word`)
-          : new TransientError(EXIT.broken, `${this.where} closed the connection`);
+    try {
+      while (!replies.complete) {
+        const n = await this.#read(buffer);
+        if (n !== null) replies.take(buffer.subarray(0, n));
+        else if (replies.over) return;
+        else {
+          throw replies.silent
+            ? new TransientError(EXIT.empty, `${this.where} closed without a word`)
+            : new TransientError(EXIT.broken, `${this.where} closed the connection`);
+        }
       }
+    } catch (error) {
+      this.fail(error);
     }
   }
 
-  /** Ends it because of an error. */
-  fail(error: unknown): void {
+  /** Ends it because of an error; gives the reason why it ended, which may be an earlier one. */
+  fail(error: unknown): unknown {
     const known = error instanceof TrioError || error instanceof Deno.errors.NotCapable;
     this.end(
       known ? error : systemError(EXIT.broken, `the connection to ${this.where} broke`, error),
     );
+    return this.signal.reason;
   }
 
   /** Ends it. */
@@ -384,7 +392,8 @@ class Greeting implements Greeter {
   /** Waits for the welcome. */
   async begin(): Promise<void> {
     await this.#link.within(() => "say Welcome!", async () => {
-      await this.#link.receive(this.#replies, this.#buffer);
+      await this.#receive();
+      this.signal.throwIfAborted();
       this.#readOn();
     });
   }
@@ -395,12 +404,9 @@ class Greeting implements Greeter {
     this.#reading = this.#receive();
   }
 
-  async #receive(): Promise<void> {
-    try {
-      await this.#link.receive(this.#replies, this.#buffer);
-    } catch (error) {
-      this.#link.fail(error); // the signal tells those who wait
-    }
+  /** Waits for what is due; the link's signal tells how that went. */
+  #receive(): Promise<void> {
+    return this.#link.receive(this.#replies, this.#buffer);
   }
 
   /** Does what the server has to answer, when all before that is done. */
@@ -420,9 +426,10 @@ class Greeting implements Greeter {
     if (name === "exit") throw usageError("exit gets no reply: call exit()");
     const reply = replyTo(name);
     await this.#inTurn(() => `answer ${quote(name)}`, async () => {
-      this.#replies.expect(reply + this.#newline);
+      const message = encoder.encode(name + this.#newline);
+      this.#replies.expect(message);
       const start = performance.now();
-      const written = this.#link.write(encoder.encode(name + this.#newline));
+      const written = this.#link.write(message);
       await this.#reading;
       if (!this.#replies.complete) await this.#receive(); // the beginning had come before the name
       await written;
@@ -513,6 +520,34 @@ export async function probe(options: ProbeOptions = {}): Promise<Probed> {
 
 // --- What is shown -----------------------------------------------------------
 
+/** What is shown, in order: a line is written while what comes next is waited for. */
+class Screen {
+  #last: Promise<void> = Promise.resolve();
+
+  /** When quiet, shows only summaries; waits no more when `signal` aborts. */
+  constructor(readonly json: boolean, readonly quiet: boolean, readonly signal: AbortSignal) {}
+
+  /** Shows a line, or the event it tells as JSON, once the one before is written. */
+  async show(line: string, event: ClientEvent): Promise<void> {
+    if (this.quiet && event.event !== "summary") return;
+    const time = new Date().toISOString();
+    await this.flush();
+    this.#last = stdout.print(this.json ? jsonLine({ time, ...event } satisfies TimedEvent) : line);
+    this.#last.catch(() => {}); // who flushes is told
+  }
+
+  /** Waits until all is written; not for a reader who keeps others from ending. */
+  async flush(): Promise<void> {
+    if (this.signal.aborted) return;
+    try {
+      await abortable(this.#last, this.signal);
+    } catch (error) {
+      this.signal.throwIfAborted();
+      throw new TrioError(EXIT.write, `cannot write the output: ${systemReason(error)}`);
+    }
+  }
+}
+
 /** What one run of the command line is to do. */
 interface Session extends Required<Omit<ConnectOptions, "servername">> {
   servername: string | undefined;
@@ -536,28 +571,12 @@ interface Session extends Required<Omit<ConnectOptions, "servername">> {
   /** What a path may lose, in percent, and how long it may take, in milliseconds. */
   maxLoss: number | undefined;
   maxP99: number | undefined;
-  json: boolean;
-  quiet: boolean;
   verbose: boolean;
+  screen: Screen;
   /** Aborts when the process is asked to end. */
   interrupted: AbortSignal;
   /** The end of waiting or pinging; its signal is `signal`, and aborts with `interrupted`, too. */
   limit: Deadline;
-}
-
-/** Prints a line, or the event it tells as JSON; when quiet, only a summary. */
-async function show(session: Session, line: string, event: ClientEvent): Promise<void> {
-  const { json, quiet, signal } = session;
-  if (quiet && event.event !== "summary") return;
-  const time = new Date().toISOString();
-  const printed = stdout.print(json ? jsonLine({ time, ...event } satisfies TimedEvent) : line);
-  if (signal.aborted) return void printed.catch(() => {}); // the last line: the end waits for it
-  try {
-    await abortable(printed, signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    throw new TrioError(EXIT.write, `cannot write the output: ${systemReason(error)}`);
-  }
 }
 
 /** A line for people, and the same for programs. */
@@ -570,7 +589,12 @@ interface Shown {
 async function enter(session: Session): Promise<Greeter> {
   const greeter = await connect(session);
   const { welcome } = greeter, address = hostPort(greeter.address);
-  await show(session, welcome, { event: "welcome", server: hostPort(session), address, welcome });
+  await session.screen.show(welcome, {
+    event: "welcome",
+    server: hostPort(session),
+    address,
+    welcome,
+  });
   return greeter;
 }
 
@@ -636,7 +660,7 @@ async function seeGone(session: Session): Promise<void> {
   } catch (error) {
     const { cause } = error as Error;
     if (!(cause instanceof Deno.errors.ConnectionRefused)) throw error;
-    return await show(session, `${server} is gone`, { event: "gone", server });
+    return await session.screen.show(`${server} is gone`, { event: "gone", server });
   }
   throw new TransientError(EXIT.timeout, `${server} still accepts`, { topic: "wait" });
 }
@@ -660,18 +684,20 @@ async function* linesOfStdin(signal: AbortSignal): AsyncGenerator<string> {
 
 /** The names from stdin, asked for if interactive. */
 async function* namesFromStdin(session: Session, signal: AbortSignal): AsyncGenerator<string> {
-  const { interactive, lines } = session;
+  const { interactive, lines, screen } = session;
   let asked = false;
-  function ask() {
-    asked = interactive;
-    if (asked) stderr.write(encoder.encode("Name: ")).catch(() => {});
+  async function ask() {
+    if (!interactive) return;
+    await screen.flush(); // the prompt is below it
+    asked = true;
+    stderr.write(encoder.encode("Name: ")).catch(() => {});
   }
   try {
-    ask();
+    await ask();
     for await (const name of linesOfStdin(signal)) {
       asked = false;
       if (name || lines || !interactive) yield name;
-      ask();
+      await ask();
     }
   } catch (error) {
     if (error instanceof TrioError) throw error; // the reason of the signal
@@ -695,7 +721,7 @@ async function greetAll(greeter: Greeter, session: Session): Promise<void> {
   for await (const name of allNames(session, greeter.signal)) {
     if (name === "exit") break;
     const { line, event } = await askName(greeter, name);
-    await show(session, line, event);
+    await session.screen.show(line, event);
   }
   await greeter.exit();
 }
@@ -793,18 +819,20 @@ async function askAgain(question: Question, tally: Tally, session: Session): Pro
   for (let due = performance.now(); tally.sent < count;) {
     const seq = tally.sent + 1;
     const answer = await question.ask(seq).catch((error) => {
-      signal.throwIfAborted(); // this one is neither answered nor lost
-      if (!isLoss(error)) throw error;
+      if (!isLoss(error)) throw error; // one that is interrupted is neither answered nor lost
       return tally.loss = error;
     });
     tally.sent = seq;
     if (answer instanceof TrioError) {
       const { message: error, code } = answer;
-      await show(session, `lost seq=${seq}: ${error}`, { event: "lost", seq, error, code });
+      await session.screen.show(`lost seq=${seq}: ${error}`, { event: "lost", seq, error, code });
     } else {
       const { line, event } = answer;
       tally.times.push(event.ms);
-      await show(session, `${line} seq=${seq} time=${event.ms.toFixed(3)} ms`, { ...event, seq });
+      await session.screen.show(`${line} seq=${seq} time=${event.ms.toFixed(3)} ms`, {
+        ...event,
+        seq,
+      });
     }
     const now = performance.now();
     due = Math.max(due + interval * 1000, now);
@@ -829,7 +857,7 @@ async function summarize(what: string, tally: Tally, session: Session): Promise<
   }
   if (Deno.stdout.isTerminal()) lines.push(...histogram(times));
   const counts = { sent, received, lost, lostPercent };
-  await show(session, lines.join("\n"), { event: "summary", server, ...counts, ...found });
+  await session.screen.show(lines.join("\n"), { event: "summary", server, ...counts, ...found });
 }
 
 /** Says with an error that the path was not good enough; else gives the code of the last loss. */
@@ -852,16 +880,15 @@ function judge({ sent, times, loss, lostPercent }: Tally, session: Session): num
 
 /** Asks again and again, and shows the times and, whatever happens, a summary. */
 async function ping(question: Question, session: Session): Promise<number> {
-  const { deadline, limit, signal, interrupted } = session;
-  const tally = new Tally();
+  const { deadline, limit, interrupted } = session;
+  const tally = new Tally(), timeIsUp = new TrioError(EXIT.timeout, "time is up");
   try {
     if (session.wait) await keepTrying(session, () => question.open());
-    if (deadline) limit.set(deadline, () => new TransientError(EXIT.timeout, "time is up"));
+    if (deadline) limit.set(deadline, () => timeIsUp);
     await askAgain(question, tally, session);
     limit.clear();
   } catch (error) {
-    const timeIsUp = signal.aborted && deadline && tally.sent;
-    if (!timeIsUp && !interrupted.aborted) throw error;
+    if (error !== timeIsUp && !interrupted.aborted) throw error;
   } finally {
     await summarize(question.what, tally, session);
   }
@@ -884,7 +911,7 @@ const ESCAPED: Value<Uint8Array<ArrayBuffer>> = {
 };
 
 /** The options. */
-export const OPTIONS = {
+const OPTIONS = {
   hostname: {
     group: "The server",
     value: anyText("HOST", "a name or address"),
@@ -1025,10 +1052,14 @@ function readNames({ _: names, interactive, ping, wait }: Given): string[] {
 
 /** Reads a file of certificates. */
 async function readCertificates(file: string): Promise<string> {
-  return await Deno.readTextFile(file).catch((error) => {
+  const pem = await Deno.readTextFile(file).catch((error) => {
     if (error instanceof Deno.errors.NotCapable) throw error;
     throw usageError(`cannot read --cacert ${file}: ${systemReason(error)}`);
   });
+  const { certificateFault } = await import("./protocol/tls.ts");
+  const fault = certificateFault(pem);
+  if (fault) throw usageError(`cannot read --cacert ${file}: ${fault}`);
+  return pem;
 }
 
 /** Checks what a command line says, and makes it what is to be done. */
@@ -1046,10 +1077,27 @@ async function startSession(options: Given): Promise<Session> {
     interrupted,
     limit,
     signal: limit.signal,
+    screen: new Screen(options.json, options.quiet, limit.signal),
     tls: options.tls || caCerts.length > 0 || options.servername !== undefined,
     maxLoss: options["max-loss"],
     maxP99: options["max-p99"],
   };
+}
+
+/** Does what was asked for; gives the exit code. */
+async function run(session: Session): Promise<number> {
+  const probes = session.connect || session.expect;
+  if (session.gone) await keepTrying(session, () => seeGone(session));
+  else if (session.ping) {
+    return await ping(probes ? new AskProbe(session) : new AskGreeting(session), session);
+  } else if (probes) {
+    const { line, event } = await keepTrying(session, () => probeOnce(session));
+    await session.screen.show(line, event);
+  } else {
+    await using greeter = await keepTrying(session, () => enter(session));
+    if (session.names.length) await greetAll(greeter, session);
+  }
+  return EXIT.ok;
 }
 
 async function main(args: string[]): Promise<number> {
@@ -1058,18 +1106,12 @@ async function main(args: string[]): Promise<number> {
     await stdout.print(options.help ? helpText(INTRO, OPTIONS, OUTRO) : `client.ts ${VERSION}`);
     return EXIT.ok;
   }
-  const session = await startSession(options), probes = session.connect || session.expect;
-  if (session.gone) await keepTrying(session, () => seeGone(session));
-  else if (session.ping) {
-    return await ping(probes ? new AskProbe(session) : new AskGreeting(session), session);
-  } else if (probes) {
-    const { line, event } = await keepTrying(session, () => probeOnce(session));
-    await show(session, line, event);
-  } else {
-    await using greeter = await keepTrying(session, () => enter(session));
-    if (session.names.length) await greetAll(greeter, session);
+  const session = await startSession(options);
+  try {
+    return await run(session);
+  } finally {
+    await session.screen.flush(); // what failed is said below it
   }
-  return EXIT.ok;
 }
 
 /** How the script is told about: its name, its advice, what it needs to be granted. */
@@ -1090,7 +1132,7 @@ const SCRIPT: Script = {
     const options = await parseOptions(Deno.args, OPTIONS);
     return [
       `net=${hostPort(readServer(options))}`,
-      ...options.cacert.map((file) => `read=${file}`),
+      ...pathNeeds("read", options.cacert),
     ];
   },
   args: () => Deno.args,

@@ -40,6 +40,7 @@ import {
   type OptionTable,
   type Parsed,
   parseOptions,
+  pathNeeds,
   printable,
   readAll,
   readUntilEof,
@@ -61,17 +62,9 @@ import {
   whole,
   writeAll,
 } from "./mod.ts";
-import {
-  type Checksum,
-  checksumFor,
-  parseChecksums,
-  parseSha256,
-  RunningSum,
-} from "./protocol/checksums.ts";
-import { decoded } from "./protocol/coding.ts";
-import { remoteName } from "./protocol/content_disposition.ts";
+import type { Checksum, RunningSum } from "./protocol/checksums.ts";
 import { CookieJar } from "./protocol/cookies.ts";
-import { fileName, folderOf, partName, safeName } from "./protocol/file_name.ts";
+import { fileName, folderOf, partName, pathOf, safeName } from "./protocol/file_name.ts";
 import {
   checkCodings,
   codingsIn,
@@ -82,9 +75,7 @@ import {
   valuesOf,
 } from "./protocol/head.ts";
 import { parseHttpDate } from "./protocol/http_date.ts";
-import { decodeText, parseLines, parseUrlList } from "./protocol/lists.ts";
-import { credentialsFor, parseNetrc } from "./protocol/netrc.ts";
-import { type Piece, Pieces } from "./protocol/pieces.ts";
+import type { Piece, Pieces } from "./protocol/pieces.ts";
 import {
   grouped,
   type Progress,
@@ -93,7 +84,7 @@ import {
   type Timing,
   timingText,
 } from "./protocol/progress.ts";
-import { RateLimit } from "./protocol/rate.ts";
+import type { RateLimit } from "./protocol/rate.ts";
 import {
   bypassesProxy,
   connectLines,
@@ -107,19 +98,20 @@ import {
   parseUrl,
   portOf,
   redirectTarget,
+  requestBytes,
   requestLines,
   SECRET_HEADER,
   shown,
   USER_AGENT,
   userinfo,
   withoutSecretHeaders,
-  withoutSecrets,
   withoutUser,
   withScheme,
 } from "./protocol/request.ts";
-import { ResponseReader } from "./protocol/response.ts";
+import { type Framing, ResponseReader } from "./protocol/response.ts";
 import { pauseBefore, statusError } from "./protocol/retry.ts";
 import {
+  firstGap,
   type ForeignFile,
   isContinuable,
   judge,
@@ -132,13 +124,18 @@ import {
   validatorOf,
   type VersionRecord,
 } from "./protocol/resume.ts";
-import { socks5 } from "./protocol/socks5.ts";
-import { checkCertificates, tlsError } from "./protocol/tls.ts";
 export { EXIT, TransientError, TrioError } from "./mod.ts";
 export { fileName } from "./protocol/file_name.ts";
 export { type Head, parseHead } from "./protocol/head.ts";
-export { type Progress, progressText, type Timing, timingText } from "./protocol/progress.ts";
-export { bypassesProxy, HttpUrl, parseUrl } from "./protocol/request.ts";
+export {
+  type Progress,
+  progressText,
+  type Timing,
+  timingText,
+  type Width,
+} from "./protocol/progress.ts";
+export type { RateLimit } from "./protocol/rate.ts";
+export { bypassesProxy, type HeaderInput, HttpUrl, parseUrl } from "./protocol/request.ts";
 export { type Framing, framing, ResponseReader } from "./protocol/response.ts";
 export { type Checksum } from "./protocol/checksums.ts";
 export { type FailedAnswer, statusError } from "./protocol/retry.ts";
@@ -156,9 +153,7 @@ const SIZE: Value<number> = {
   takes: "a number of bytes, perhaps with K, M or G",
   parse(text) {
     const [, digits, unit = ""] = /^(\d{1,12})([KMG]?)$/i.exec(text) ?? [];
-    return digits
-      ? Number(digits) * 1024 ** "KMG".indexOf(unit.toUpperCase() || "-") + 0
-      : undefined;
+    return digits ? Number(digits) * 1024 ** " KMG".indexOf(unit.toUpperCase()) : undefined;
   },
 };
 
@@ -172,8 +167,14 @@ const RANGE: Value<string> = {
   },
 };
 
+const SHA256: Value<string> = {
+  name: "HEX",
+  takes: "64 hex digits",
+  parse: (text) => /^[\da-f]{64}$/i.test(text) ? text : undefined,
+};
+
 /** The options of the command line, and what holds without them. */
-export const OPTIONS = {
+const OPTIONS = {
   output: {
     group: "Output",
     letter: "o",
@@ -191,7 +192,7 @@ export const OPTIONS = {
   "no-clobber": { help: "fail rather than replace a file" },
   "remote-time": { letter: "R", help: "give the file the server's time" },
   "max-filesize": { value: SIZE, help: "fail if it gets larger: 100K, 5M, 2G" },
-  sha256: { value: anyText("HEX", "64 hex digits"), many: true, help: "check the file first" },
+  sha256: { value: SHA256, many: true, help: "check the file before it takes its name" },
   checksum: {
     value: anyText("FILE", "a list of checksums, a file or a URL"),
     help: "the same, from a list of sha256sum or sha512sum",
@@ -219,7 +220,12 @@ export const OPTIONS = {
     help: "Basic authentication",
   },
   "netrc-file": { value: PATH, help: "credentials by host, in netrc form" },
-  "user-agent": { letter: "A", value: anyText("TEXT", "a text"), default: USER_AGENT, help: "" },
+  "user-agent": {
+    letter: "A",
+    value: anyText("TEXT", "a text"),
+    default: USER_AGENT,
+    help: "the User-Agent",
+  },
   compressed: { help: "ask for gzip, deflate, br or zstd and decode it" },
   "max-redirs": { value: COUNT, default: 20, help: "how many redirects to follow" },
   "no-location": { help: "follow none" },
@@ -228,7 +234,7 @@ export const OPTIONS = {
     group: "Connection",
     letter: "x",
     value: { ...anyText("URL", "the URL of a proxy"), secret: true },
-    help: "http, socks5 (http_proxy, https_proxy, all_proxy, no_proxy)",
+    help: "http, socks5 (http_proxy, all_proxy, no_proxy, …)",
   },
   cacert: { value: PATH, many: true, help: "trust these PEM certificates too" },
   "connect-timeout": { value: SECONDS, default: 30, help: "from name lookup to TLS" },
@@ -329,8 +335,8 @@ export interface DownloadOptions extends RequestOptions {
   retry?: number;
   /** The SHA-256 of the file, in hex; it is checked before FILE is replaced. */
   sha256?: string | undefined;
-  /** The same with another algorithm, or found by the file's name. */
-  checksum?: Checksum | ((file: string) => Checksum) | undefined;
+  /** The same with another algorithm, or found by the file's name or the URL. */
+  checksum?: Checksum | ((file: string, url: URL) => Checksum) | undefined;
   /** Whether status 400 or more is an error (true). */
   fail?: boolean;
   /** Gives the file the time of Last-Modified. */
@@ -463,7 +469,8 @@ class Exchange implements Source, Disposable {
     const proxy = this.#url.protocol === "http:" && this.#proxy?.protocol === "http:"
       ? this.#proxy
       : undefined;
-    const lines = requestLines(this.#url, this.#options, proxy);
+    const tunnelled = this.#proxy !== undefined && proxy === undefined;
+    const lines = requestLines(this.#url, { ...this.#options, tunnelled }, proxy);
     await this.#connect();
     const started = performance.now();
     const waiting = () =>
@@ -476,7 +483,7 @@ class Exchange implements Source, Disposable {
     this.#deadline.clear();
     this.timing.wait = performance.now() - started;
     this.#bodyStarted = performance.now();
-    this.#prepareBody(this.#reader.framing!, compressed ?? false);
+    await this.#prepareBody(this.#reader.framing!, compressed ?? false);
   }
 
   /** Reads up to `p.length` bytes of the body, all codings undone; `null` at its end. */
@@ -546,6 +553,7 @@ class Exchange implements Source, Disposable {
     const user = name ? { name, password } : undefined;
     const target = { hostname: unbracketed(this.#url.hostname), port: portOf(this.#url) };
     this.#options.onDialogue?.(`* SOCKS5 to ${hostPort(target)}`);
+    const { socks5 } = await import("./protocol/socks5.ts");
     await this.#ofProxy(proxy, async (conn) => {
       const dialogue = socks5(target, user);
       for (let step = dialogue.next(); !step.done;) {
@@ -594,6 +602,7 @@ class Exchange implements Source, Disposable {
       onDialogue?.(`* TLS with ${this.#url.host}, ALPN ${alpnProtocol ?? "none"}`);
     } catch (error) {
       this.#deadline.signal.throwIfAborted();
+      const { tlsError } = await import("./protocol/tls.ts");
       throw tlsError(error, this.#url.host);
     }
   }
@@ -610,7 +619,7 @@ class Exchange implements Source, Disposable {
     const { onDialogue } = this.#options;
     onDialogue?.([...lines, ""].map((line) => `> ${maskedLine(line)}`.trimEnd()).join("\n"));
     waiting();
-    const bytes = new TextEncoder().encode(lines.join("\r\n") + "\r\n\r\n");
+    const bytes = requestBytes(lines);
     // a peer may answer and close before it has read the request: its answer counts
     await this.#wait(writeAll(this.#conn!, bytes).catch(unlessBroken));
     const reader = this.#reader = new ResponseReader(method);
@@ -632,14 +641,18 @@ class Exchange implements Source, Disposable {
 
   // Receiving the body
 
-  #prepareBody(framing: { kind: string; length: number; codings: string[] }, compressed: boolean) {
+  async #prepareBody(framing: Framing, compressed: boolean) {
     const codings = [...framing.codings];
     if (compressed && framing.kind !== "none") {
       codings.unshift(...codingsIn(this.head, "content-encoding"));
       checkCodings(codings, CONTENT_CODINGS);
     }
     const coded: Source = { read: (p) => this.#readCoded(p) };
-    this.#body = codings.length === 0 ? coded : decoded(coded, codings);
+    this.#body = coded;
+    if (codings.length > 0) {
+      const { decoded } = await import("./protocol/coding.ts");
+      this.#body = decoded(coded, codings);
+    }
     if (codings.length === 0 && framing.kind === "length") this.length = framing.length;
   }
 
@@ -904,7 +917,7 @@ interface Output {
   /** Adds bytes of the body. */
   write(bytes: Uint8Array): Promise<void>;
   /** The body is complete: checks it and gives it its name, in one act. */
-  commit(modified: Date | undefined): Promise<void>;
+  commit(): Promise<void>;
   /** Checks FILE as it is, without a body. */
   check?(): Promise<void>;
   /** Leaves what came for a later run, if that can go on with it. */
@@ -916,7 +929,8 @@ interface OutputOptions {
   clobber: boolean;
   resume: boolean;
   url: string;
-  checksum: Checksum | undefined;
+  /** Adds up the bytes, if a checksum is expected. */
+  sum: RunningSum | undefined;
   remoteTime: boolean;
   signal: AbortSignal;
 }
@@ -948,11 +962,17 @@ function isThere(path: string): Error {
 const bodyToStdout: Sink = {
   write(bytes) {
     if (Deno.stdout.isTerminal() && bytes.includes(0)) {
-      throw new Error("binary data would mess up the terminal");
+      throw cannotWrite("stdout", "binary data would mess up the terminal", "terminal");
     }
     return stdout.write(bytes);
   },
 };
+
+/** Writes a file of our own; a link that has its name is not followed, but replaced. */
+function writeNew(path: string, text: string) {
+  found(() => Deno.removeSync(path));
+  Deno.writeTextFileSync(path, text, { createNew: true, mode: 0o600 });
+}
 
 /** What is nice to have and refused is no failure. */
 function optional(act: () => void) {
@@ -961,6 +981,12 @@ function optional(act: () => void) {
   } catch {
     // another owner's file, a file system without times or modes
   }
+}
+
+/** Gives a file the Last-Modified of its version, if there is one. */
+function giveRemoteTime(file: Deno.FsFile | undefined, record: VersionRecord | undefined) {
+  const modified = parseHttpDate(record?.lastModified ?? "", new Date());
+  if (modified) optional(() => file?.utimeSync(modified, modified));
 }
 
 /** stdout, a device or a pipe, or a file that may be written but not looked at. */
@@ -972,11 +998,8 @@ class DirectOutput implements Output {
   #sink: Sink | undefined;
   /** The sink, if it is a regular file. */
   #file: Deno.FsFile | undefined;
-  #sum: RunningSum;
 
-  constructor(readonly name: string, readonly options: OutputOptions) {
-    this.#sum = new RunningSum(options.checksum);
-  }
+  constructor(readonly name: string, readonly options: OutputOptions) {}
 
   get path() {
     return this.name === "-" ? "stdout" : this.name;
@@ -999,7 +1022,7 @@ class DirectOutput implements Output {
   async restart(record: VersionRecord) {
     this.size = 0;
     this.record = record;
-    await this.#sum.start();
+    await this.options.sum?.start();
     this.#sink ??= await this.#open();
     try {
       this.#file?.truncateSync(0);
@@ -1021,20 +1044,21 @@ class DirectOutput implements Output {
   async proceed() {}
 
   async write(bytes: Uint8Array) {
-    const written = writeAll(this.#sink!, bytes);
-    // a pipe may take nothing for ever; what goes to a file is waited for, or it comes late
-    await this.#io(this.#file ? written : abortable(written, this.options.signal));
-    this.#sum.add(bytes);
-    this.size += bytes.length;
+    for (let rest = bytes; rest.length > 0;) { // what came before a write that fails counts
+      const written = this.#sink!.write(rest);
+      // a pipe may take nothing for ever; what goes to a file is waited for, or it comes late
+      const n = await this.#io(this.#file ? written : abortable(written, this.options.signal));
+      this.options.sum?.add(rest.subarray(0, n));
+      this.size += n;
+      rest = rest.subarray(n);
+    }
   }
 
   // deno-lint-ignore require-await
-  async commit(modified: Date | undefined) {
+  async commit() {
     this.options.signal.throwIfAborted();
-    this.#sum.check();
-    if (modified && this.options.remoteTime) {
-      optional(() => this.#file?.utimeSync(modified, modified));
-    }
+    this.options.sum?.check();
+    if (this.options.remoteTime) giveRemoteTime(this.#file, this.record);
     this.#close();
   }
 
@@ -1051,7 +1075,7 @@ class DirectOutput implements Output {
     try {
       return await pending;
     } catch (error) {
-      if (error === this.options.signal.reason) throw error;
+      if (error === this.options.signal.reason || error instanceof TrioError) throw error;
       throw cannotWrite(this.path, error);
     }
   }
@@ -1077,27 +1101,34 @@ class PartFile implements Output {
   readonly worthWriting = WRITE_SIZE;
   isThere = false;
   readonly path: string;
+  /** Where it is, all links followed. */
+  readonly #path: string;
   readonly #recordPath: string;
+  /** Whether a record can replace another in one act: else there can be no gaps to keep up with. */
+  readonly mayHaveGaps: boolean;
   /** The permissions of FILE, which what replaces it gets. */
   #mode: number | undefined;
   #file: Deno.FsFile | undefined;
   #created = false;
-  #sum: RunningSum;
+  /** Before its version was asked for: a version that is newer than this is another one. */
+  #asked = new Date();
   /** Writes to different places wait for each other: each is a seek and a write. */
   #writing: Promise<unknown> = Promise.resolve();
 
-  /** `target` is where FILE is, all links followed. */
-  constructor(readonly target: string, readonly options: OutputOptions) {
-    this.path = partName(target);
-    this.#recordPath = `${this.path}.json`;
-    this.#sum = new RunningSum(options.checksum);
+  /** `target` is where FILE is, all links followed; `name` is what it is called. */
+  constructor(readonly target: string, readonly name: string, readonly options: OutputOptions) {
+    this.path = partName(name);
+    this.#path = partName(target);
+    this.#recordPath = `${this.#path}.json`;
+    const fresh = `${this.#recordPath}.new`;
+    this.mayHaveGaps = isGranted("write", fresh) && isGranted("read", fresh);
   }
 
   /** Looks at what is there, and changes nothing. */
   look(info: Deno.FileInfo | undefined) {
     this.isThere = info !== undefined;
     this.#mode = info?.mode ?? undefined;
-    const part = found(() => Deno.lstatSync(this.path));
+    const part = found(() => Deno.lstatSync(this.#path));
     if (!part) this.#lookElsewhere(info);
     else if (!part.isFile) throw cannotWrite(this.path, "it is no regular file");
     else this.#lookAtPart();
@@ -1108,10 +1139,10 @@ class PartFile implements Output {
     if (info && this.options.resume) {
       this.foreign = { isTarget: true, size: info.size, modified: info.mtime ?? new Date() };
     }
-    const trial = `${this.#recordPath}.new`;
-    if (!isGranted("write", trial)) return;
+    if (!this.mayHaveGaps) return;
     try {
-      Deno.writeFileSync(trial, new Uint8Array());
+      const trial = `${this.#recordPath}.new`;
+      writeNew(trial, "");
       Deno.removeSync(trial);
     } catch (error) {
       throw cannotWrite(this.path, error);
@@ -1133,18 +1164,19 @@ class PartFile implements Output {
     }
     const record = parseRecord(text);
     if (!record || !isContinuable(record, url) || size > (record.total ?? Infinity)) return;
-    if (size < (record.ranges?.at(-1)?.[1] ?? 0)) return;
-    this.record = record;
+    if (record.ranges && !this.mayHaveGaps || size < (record.ranges?.at(-1)?.[1] ?? 0)) return;
     this.size = record.ranges?.reduce((sum, [start, end]) => sum + end - start, 0) ?? size;
+    this.record = this.size === record.total ? { ...record, ranges: undefined } : record;
   }
 
   forget() {
     this.size = 0;
     this.record = this.foreign = undefined;
+    this.#asked = new Date();
   }
 
   async restart(record: VersionRecord) {
-    await this.#sum.start();
+    await this.options.sum?.start();
     this.#empty();
     this.#note(record);
     this.foreign = undefined;
@@ -1168,7 +1200,7 @@ class PartFile implements Output {
   }
 
   async proceed() {
-    if (this.record?.ranges) return;
+    if (this.record?.ranges) return await this.fill();
     await this.#sumUp();
     this.#file!.truncateSync(this.size);
     this.#file!.seekSync(this.size, Deno.SeekMode.Start);
@@ -1177,13 +1209,16 @@ class PartFile implements Output {
   /** Adds up what is there. */
   async #sumUp() {
     this.#file!.seekSync(0, Deno.SeekMode.Start);
-    await this.#sum.start(this.#file, this.size);
+    await this.options.sum?.start(this.#file, this.size);
   }
 
   async write(bytes: Uint8Array) {
-    await this.#io(writeAll(this.#file!, bytes));
-    this.#sum.add(bytes);
-    this.size += bytes.length;
+    for (let rest = bytes; rest.length > 0;) { // what came before a write that fails counts
+      const n = await this.#io(this.#file!.write(rest));
+      this.options.sum?.add(rest.subarray(0, n));
+      this.size += n;
+      rest = rest.subarray(n);
+    }
   }
 
   /** Writes bytes to their place: those of several connections come in any order. */
@@ -1198,9 +1233,9 @@ class PartFile implements Output {
     this.size += bytes.length;
   }
 
-  /** Writes down which bytes are there, so that gaps are known. */
-  noteSpans(spans: Span[]) {
-    this.#note({ ...this.record!, ranges: spans });
+  /** Writes down which of all bytes are there, so that gaps are known. */
+  noteSpans({ total, ranges }: Pieces) {
+    this.#note({ ...this.record!, total, ranges });
   }
 
   /** All bytes are there, and no gap is left. */
@@ -1212,23 +1247,23 @@ class PartFile implements Output {
   async check() {
     using file = Deno.openSync(this.target, { read: true });
     this.size = file.statSync().size;
-    await this.#sum.start(file, this.size);
-    this.#sum.check();
+    await this.options.sum?.start(file, this.size);
+    this.options.sum?.check();
   }
 
-  async commit(modified: Date | undefined) {
+  async commit() {
     await this.#writing;
     // from here on nothing is waited for: a signal comes before all of it, or after
     this.options.signal.throwIfAborted();
-    this.#sum.check();
+    this.options.sum?.check();
     this.#verify();
-    const time = this.options.remoteTime && modified || new Date();
-    optional(() => this.#file!.utimeSync(time, time));
-    if (this.#mode !== undefined) optional(() => Deno.chmodSync(this.path, this.#mode! & 0o7777));
+    optional(() => this.#file!.utimeSync(this.#asked, this.#asked));
+    if (this.options.remoteTime) giveRemoteTime(this.#file, this.record);
+    if (this.#mode !== undefined) optional(() => Deno.chmodSync(this.#path, this.#mode! & 0o7777));
     try {
       this.#takeName();
     } catch (error) {
-      throw error instanceof TrioError ? error : cannotWrite(this.target, error);
+      throw error instanceof TrioError ? error : cannotWrite(this.name, error);
     }
     optional(() => Deno.removeSync(this.#recordPath));
     this.#close();
@@ -1238,30 +1273,30 @@ class PartFile implements Output {
   #takeName() {
     if (this.options.clobber) return this.#rename();
     try {
-      Deno.linkSync(this.path, this.target);
+      Deno.linkSync(this.#path, this.target);
     } catch (error) {
-      if (error instanceof Deno.errors.AlreadyExists) throw isThere(this.target);
+      if (error instanceof Deno.errors.AlreadyExists) throw isThere(this.name);
       // a file system without hard links: an empty file takes the name
       Deno.openSync(this.target, { write: true, createNew: true }).close();
       return this.#rename();
     }
-    Deno.removeSync(this.path);
+    Deno.removeSync(this.#path);
   }
 
   #rename() {
     try {
-      Deno.renameSync(this.path, this.target);
+      Deno.renameSync(this.#path, this.target);
     } catch (error) {
       const { Busy } = Deno.errors;
       if (!(error instanceof Busy) && !/EBUSY|EXDEV|cross-device/i.test(String(error))) throw error;
-      Deno.copyFileSync(this.path, this.target); // a mount point cannot be replaced
-      Deno.removeSync(this.path);
+      Deno.copyFileSync(this.#path, this.target); // a mount point cannot be replaced
+      Deno.removeSync(this.#path);
     }
   }
 
   keep() {
     if (this.#created && this.size === 0) {
-      optional(() => Deno.removeSync(this.path));
+      optional(() => Deno.removeSync(this.#path));
       optional(() => Deno.removeSync(this.#recordPath));
     }
     this.#close();
@@ -1271,7 +1306,8 @@ class PartFile implements Output {
   #empty() {
     this.size = 0;
     if (!this.#file) {
-      const mode = this.#mode === undefined ? {} : { mode: this.#mode & 0o777 };
+      // what FILE does not permit its owner, -C needs
+      const mode = this.#mode === undefined ? {} : { mode: this.#mode & 0o777 | 0o600 };
       this.#openPart({ read: true, write: true, createNew: true, ...mode });
       this.#created = true;
     }
@@ -1285,7 +1321,7 @@ class PartFile implements Output {
 
   #openPart(options: Deno.OpenOptions) {
     try {
-      this.#file = Deno.openSync(this.path, options);
+      this.#file = Deno.openSync(this.#path, options);
     } catch (error) {
       throw cannotWrite(this.path, error);
     }
@@ -1301,7 +1337,7 @@ class PartFile implements Output {
 
   /** What is open is what has the name, and no other. */
   #verify() {
-    const open = this.#file!.statSync(), named = found(() => Deno.lstatSync(this.path));
+    const open = this.#file!.statSync(), named = found(() => Deno.lstatSync(this.#path));
     if (named?.isFile && open.ino === named.ino && open.dev === named.dev) {
       if ((open.nlink ?? 1) === 1) return;
       throw cannotWrite(this.path, "it has another name, too");
@@ -1313,11 +1349,10 @@ class PartFile implements Output {
   #note(record: VersionRecord) {
     const fresh = `${this.#recordPath}.new`, text = JSON.stringify(record, null, 1);
     try {
-      const atomic = isGranted("write", fresh) && isGranted("read", fresh);
-      Deno.writeTextFileSync(atomic ? fresh : this.#recordPath, text, { mode: 0o600 });
-      if (atomic) Deno.renameSync(fresh, this.#recordPath);
+      writeNew(this.mayHaveGaps ? fresh : this.#recordPath, text);
+      if (this.mayHaveGaps) Deno.renameSync(fresh, this.#recordPath);
     } catch (error) {
-      throw cannotWrite(this.#recordPath, error);
+      throw cannotWrite(`${this.path}.json`, error);
     }
     this.record = record;
   }
@@ -1345,8 +1380,8 @@ function throughLink(path: string): string {
 /** The path with all links of its folder followed, so that the sandbox judges where it leads. */
 function resolveFolder(name: string): string {
   const folder = folderOf(name);
-  // what grants single files says where they are
-  if (!isGranted("read", folder)) return name;
+  // what grants single files says where they are; Deno has /dev/null, but not its folder
+  if (!isGranted("read", folder) || folder === "/dev/") return name;
   const real = found(() => Deno.realPathSync(folder));
   if (real === undefined) throw cannotWrite(name, `there is no folder ${folder}`, "folder");
   return `${real === "/" ? "" : real}/${name.slice(name.lastIndexOf("/") + 1)}`;
@@ -1365,7 +1400,8 @@ function openOutput(name: string, options: OutputOptions): Output {
   try {
     let target = resolveFolder(name);
     let info = found(() => Deno.lstatSync(target));
-    if (info?.isSymlink) {
+    const linked = info?.isSymlink;
+    if (linked) {
       target = found(() => Deno.realPathSync(target)) ?? target;
       info = found(() => Deno.lstatSync(target));
     }
@@ -1374,7 +1410,7 @@ function openOutput(name: string, options: OutputOptions): Output {
     if (info?.isSymlink) return openOutput(throughLink(target), options); // to nothing yet
     // devices and pipes cannot be replaced: they are written to
     if (info && !info.isFile) return direct;
-    const file = new PartFile(target, options);
+    const file = new PartFile(target, linked ? target : name, options);
     file.look(info);
     return file;
   } catch (error) {
@@ -1416,6 +1452,13 @@ async function retrying<T>(
   }
 }
 
+/** The limit of bytes a second, made of a number if it is one. */
+async function rateLimit(limit: DownloadOptions["limitRate"]): Promise<RateLimit | undefined> {
+  if (typeof limit !== "number") return limit;
+  const { RateLimit } = await import("./protocol/rate.ts");
+  return new RateLimit(limit);
+}
+
 /** Counts the bytes that come, and says how fast and how many more may. */
 class Meter {
   /** Whether any have come. */
@@ -1425,10 +1468,9 @@ class Meter {
   readonly #limit: number;
   readonly #rate: RateLimit | undefined;
 
-  constructor(readonly progress: Progress, options: DownloadOptions) {
-    const { maxFilesize = Infinity, limitRate } = options;
-    this.#limit = maxFilesize;
-    this.#rate = typeof limitRate === "number" ? new RateLimit(limitRate) : limitRate;
+  constructor(readonly progress: Progress, limit: number = Infinity, rate?: RateLimit | undefined) {
+    this.#limit = limit;
+    this.#rate = rate;
     this.most = this.#rate?.most ?? Infinity;
   }
 
@@ -1451,6 +1493,19 @@ class Meter {
     const ms = this.#rate?.take(n, performance.now()) ?? 0;
     if (ms > 0) await sleep(ms, signal);
   }
+}
+
+/** A source that fails rather than give more than `length` bytes: those would be of nothing. */
+function upTo(length: number | undefined, from: Source): Source {
+  if (length === undefined) return from;
+  let left = length;
+  return {
+    async read(p) {
+      const n = await from.read(p);
+      if (n !== null && (left -= n) < 0) throw malformed(`more than ${length} bytes came`);
+      return n;
+    },
+  };
 }
 
 /**
@@ -1496,7 +1551,7 @@ class OtherVersion extends Error {}
 /** What several connections for one file have in common. */
 interface PieceOptions {
   output: PartFile;
-  total: number;
+  pieces: Pieces;
   connections: number;
   meter: Meter;
   /** Asks for the bytes from `first` to `last`; throws if the answer is not them. */
@@ -1514,20 +1569,20 @@ class PieceFetch {
   #noted = performance.now();
 
   constructor(options: PieceOptions, signal: AbortSignal) {
-    const { total, connections, output } = options;
-    const there = output.record!.ranges ?? (output.size > 0 ? [[0, output.size] as Span] : []);
     this.#options = options;
-    this.#pieces = new Pieces(total, connections, there);
+    this.#pieces = options.pieces;
     this.#group = new Deadline(signal);
   }
 
-  /** Fetches all; the answer for the first piece is already there. */
+  /** Fetches all; the answer for the first missing bytes is already there. */
   async run(first: HttpResponse) {
     using _ = this.#group;
     const { connections, output } = this.#options;
+    output.noteSpans(this.#pieces); // before the first byte that has a gap before it
+    const begun = this.#work(first); // before the others: it takes the first piece
     const others = Array.from({ length: connections - 1 }, () => this.#work());
-    await Promise.all([this.#work(first), ...others]);
-    if (output.size > 0) output.noteSpans(this.#pieces.ranges);
+    await Promise.all([begun, ...others]);
+    output.noteSpans(this.#pieces);
     if (!this.#pieces.complete) throw this.#failure;
     await output.fill();
   }
@@ -1566,7 +1621,7 @@ class PieceFetch {
       await meter.slowDown(mine, this.#group.signal);
       if (performance.now() - this.#noted < FLUSH_MS) continue;
       this.#noted = performance.now();
-      output.noteSpans(this.#pieces.ranges);
+      output.noteSpans(this.#pieces);
     }
   }
 
@@ -1589,17 +1644,25 @@ function makeFolder(path: string) {
   }
 }
 
-function checksumOf({ sha256, checksum }: DownloadOptions, name: string): Checksum | undefined {
-  if (sha256 !== undefined) return parseSha256(sha256);
-  return typeof checksum === "function" ? checksum(name) : checksum;
+/** What adds up the checksum that is expected of a file, if one is. */
+async function sumFor(
+  { sha256, checksum }: DownloadOptions,
+  name: string,
+  url: URL,
+): Promise<RunningSum | undefined> {
+  if (sha256 === undefined && checksum === undefined) return undefined;
+  const { parseSha256, RunningSum } = await import("./protocol/checksums.ts");
+  if (sha256 !== undefined) return new RunningSum(parseSha256(sha256));
+  return new RunningSum(typeof checksum === "function" ? checksum(name, url) : checksum!);
 }
 
 /** One download: what is asked for next, what the answer means, and where the body goes. */
 class Transfer {
   /** Where the body goes, once that is known. */
   output: Output | undefined;
-  /** The name of the file. */
+  /** The name of the file, and what adds up its checksum. */
   name = "";
+  sum: RunningSum | undefined;
   readonly #url: HttpUrl;
   readonly #options: DownloadOptions;
   readonly #headers: readonly string[];
@@ -1609,28 +1672,30 @@ class Transfer {
   readonly #range: string | undefined;
   /** Whether bytes were there before this run. */
   #bytesFound = false;
+  /** Whether several connections got different versions, or no ranges: then one has to do. */
+  #onlyOne = false;
 
-  /** Looks where the body is to go, if its name is known before the answer. */
-  constructor(url: HttpUrl, options: DownloadOptions, signal: AbortSignal) {
-    const { progress = { bytes: 0, resumed: 0 }, cookies = new CookieJar() } = options;
+  constructor(url: HttpUrl, options: DownloadOptions, meter: Meter, signal: AbortSignal) {
+    const { cookies = new CookieJar() } = options;
     this.#url = url;
     this.#options = { ...options, cookies, signal, maxTime: undefined };
     this.#headers = headerLines(options.headers);
     this.#signal = signal;
-    this.#meter = new Meter(progress, options);
+    this.#meter = meter;
     const header = headerOf(this.#headers, "range");
     this.#range = options.range ?? /^bytes=(\d*-\d*)$/i.exec(header ?? "")?.[1];
-    if (!options.remoteName) this.#look(options.output ?? fileName(url));
   }
 
-  #look(name: string): Output {
+  /** Looks where the body is to go. */
+  async #look(name: string): Promise<Output> {
     const { clobber = true, resume = false, remoteTime = false, outputDir } = this.#options;
     if (outputDir !== undefined && name !== "-") {
       makeFolder(outputDir);
       name = `${outputDir.replace(/\/*$/, "")}/${name}`;
     }
-    const checksum = checksumOf(this.#options, name), url = withoutUser(this.#url);
-    const options = { clobber, resume, remoteTime, url, checksum, signal: this.#signal };
+    this.sum = await sumFor(this.#options, name, this.#url);
+    const { sum } = this, url = withoutUser(this.#url), signal = this.#signal;
+    const options = { clobber, resume, remoteTime, url, sum, signal };
     this.name = name;
     this.output = openOutput(name, options);
     this.#bytesFound = this.output.size > 0;
@@ -1684,12 +1749,7 @@ class Transfer {
         .some((name) => headerOf(this.#headers, name) !== undefined);
       return { range: this.#range, conditional: condition && Boolean(output?.isThere) };
     }
-    const { ranges, total } = output.record!;
-    if (!ranges) return { missing: { first: output.size } };
-    const gap = new Pieces(total!, 1, ranges).next();
-    if (!gap) return { missing: { first: total! } };
-    const [first, end] = gap.missing;
-    return { missing: { first, last: end - 1 } };
+    return { missing: firstGap(output.record!.ranges ?? [[0, output.size]]) };
   }
 
   async #request({ missing, range }: Question, signal = this.#signal): Promise<HttpResponse> {
@@ -1706,14 +1766,17 @@ class Transfer {
 
   /** Asks once, and takes the answer; `undefined` if there is more to ask for. */
   async #ask(): Promise<HttpResponse | undefined> {
-    const { fail = true } = this.#options;
+    const { fail = true, remoteName, output: name = fileName(this.#url) } = this.#options;
+    if (!remoteName && !this.output) await this.#look(name);
     this.#meter.start(this.output?.size ?? 0, undefined);
     const question = this.#question(), { missing } = question;
     using response = await this.#request(question);
     const { status, head, length } = response;
-    if (status >= 400 && (missing ? status !== 416 : fail)) throw statusError(response);
-    const output = this.output ?? this.#look(this.#nameFrom(head));
-    const verdict = judge(question, output.record, head, length);
+    const ranged = missing !== undefined || question.range !== undefined;
+    if (status >= 400 && (ranged ? status !== 416 : fail)) throw statusError(response);
+    const output = this.output ?? await this.#look(await this.#nameFrom(head));
+    const record = output.size > 0 ? output.record : undefined;
+    const verdict = judge(question, record, head, length);
     switch (verdict.is) {
       case "error":
         throw verdict.error;
@@ -1732,7 +1795,7 @@ class Transfer {
         const foreign = await this.#takeForeign(response);
         if (foreign === "complete") return response;
         if (foreign === "part") return undefined;
-        await this.#takeWhole(response);
+        await this.#takeWhole(response, verdict.length);
         break;
       }
       case "rest":
@@ -1742,7 +1805,8 @@ class Transfer {
     return response;
   }
 
-  #nameFrom(head: Head): string {
+  async #nameFrom(head: Head): Promise<string> {
+    const { remoteName } = await import("./protocol/content_disposition.ts");
     const named = remoteName(valueOf(head, "content-disposition") ?? "") ?? "";
     return safeName(named) || fileName(this.#url);
   }
@@ -1765,13 +1829,13 @@ class Transfer {
     if (verdict === "other") return verdict;
     response.close();
     if (verdict === "complete") await this.#options.onHead?.(response);
+    this.#bytesFound = true;
     if (verdict === "complete" && isTarget) {
-      await output.check();
+      await this.#checked(() => output.check());
       output.keep();
       return verdict;
     }
     await output.adopt(version);
-    this.#bytesFound = true;
     if (verdict === "complete") {
       await output.proceed();
       await this.#commit();
@@ -1779,13 +1843,14 @@ class Transfer {
     return verdict;
   }
 
-  async #takeWhole(response: HttpResponse) {
-    const { length } = response;
+  async #takeWhole(response: HttpResponse, length: number | undefined) {
     if (!this.output!.restartable) this.#startOver(); // which is an error
-    this.#meter.start(0, length);
+    const version = this.#versionOf(response), total = version.decoded ? undefined : length;
+    this.#bytesFound = false;
+    this.#meter.start(0, total);
     await this.#options.onHead?.(response);
-    await this.output!.restart(this.#versionOf(response));
-    if (!await this.#takePieces(response, length)) await this.#takeBody(response, length, length);
+    await this.output!.restart({ ...version, total });
+    if (!await this.#takePieces(response, total)) await this.#takeBody(response, total, total);
   }
 
   async #takeRest(response: HttpResponse, { length, total }: { length: number; total: number }) {
@@ -1799,11 +1864,7 @@ class Transfer {
   /** Adds `length` bytes of a body to the output, which has `total` then. */
   async #takeBody(response: HttpResponse, length: number | undefined, total: number | undefined) {
     const output = this.output!, start = output.size;
-    await pour(response, output, this.#meter, this.#signal);
-    const received = output.size - start;
-    if (length !== undefined && received > length) {
-      throw malformed(`${received} bytes where ${length} were announced`);
-    }
+    await pour(upTo(length, response), output, this.#meter, this.#signal);
     if (output.size < (total ?? start + (length ?? 0))) {
       throw cutShort(`received ${output.size} bytes, expected ${total}`);
     }
@@ -1811,9 +1872,12 @@ class Transfer {
 
   /** Fetches the rest over several connections, where that is wanted and possible. */
   async #takePieces(response: HttpResponse, total: number | undefined): Promise<boolean> {
-    const { output } = this, { connections = 1, onDialogue } = this.#options;
+    const { output } = this, { onDialogue } = this.#options;
+    const connections = this.#onlyOne ? 1 : this.#options.connections ?? 1;
     const gaps = output?.record?.ranges !== undefined;
-    if (!(output instanceof PartFile) || !gaps && connections < 2) return false;
+    if (!(output instanceof PartFile) || !output.mayHaveGaps || !gaps && connections < 2) {
+      return false;
+    }
     const none = /\bnone\b/i.test(valueOf(response.head, "accept-ranges") ?? "");
     if (!gaps && (none || total === undefined || !this.#mayBeContinued(output))) {
       onDialogue?.("* One connection only: the server has no ranges, length or validator");
@@ -1821,7 +1885,10 @@ class Transfer {
     }
     const ask = (missing: { first: number; last: number }, signal: AbortSignal) =>
       this.#askPiece(missing, signal);
-    const options = { output, total: total!, connections, meter: this.#meter, ask, onDialogue };
+    const { Pieces } = await import("./protocol/pieces.ts");
+    const there = output.record!.ranges ?? [[0, output.size] satisfies Span];
+    const pieces = new Pieces(total!, connections, there);
+    const options = { output, pieces, connections, meter: this.#meter, ask, onDialogue };
     await new PieceFetch(options, this.#signal).run(response);
     return true;
   }
@@ -1837,6 +1904,7 @@ class Transfer {
       const verdict = judge({ missing }, record, response.head, response.length);
       if (verdict.is === "rest") return response;
       if (verdict.is === "error") throw verdict.error;
+      this.#onlyOne = true;
       if (verdict.is !== "whole" || !repeats(record!, response.head)) throw new OtherVersion();
       throw new TransientError(EXIT.resume, "the server has no ranges");
     } catch (error) {
@@ -1845,11 +1913,15 @@ class Transfer {
     }
   }
 
-  /** All bytes are there. A wrong sum with bytes of an earlier run: they are not kept. */
+  /** All bytes are there. */
   async #commit() {
-    const output = this.output!, { lastModified = "" } = output.record!;
+    await this.#checked(() => this.output!.commit());
+  }
+
+  /** Checks the sum. A wrong one of bytes that were there before: it starts over. */
+  async #checked(act: () => Promise<void>) {
     try {
-      await output.commit(parseHttpDate(lastModified, new Date()));
+      await act();
     } catch (error) {
       if ((error as TrioError).code !== EXIT.checksum || !this.#bytesFound) throw error;
       this.#options.onDialogue?.(`* ${(error as Error).message}: it starts over`);
@@ -1900,16 +1972,18 @@ export async function download(
   options: DownloadOptions = {},
 ): Promise<Download> {
   checkTypes(options);
-  const target = parseUrl(String(url));
+  const target = url instanceof HttpUrl ? url : parseUrl(String(url));
   const started = performance.now();
   using deadline = totalDeadline(options);
-  const transfer = new Transfer(target, options, deadline.signal);
+  const { progress = { bytes: 0, resumed: 0 }, maxFilesize, limitRate } = options;
+  const meter = new Meter(progress, maxFilesize, await rateLimit(limitRate));
+  const transfer = new Transfer(target, options, meter, deadline.signal);
   const attempt = () => transfer.attempt(), mayPass = (error: TrioError) => transfer.mayPass(error);
   try {
     const { result: response, attempts } = await retrying(options, deadline, attempt, mayPass);
     const { name: file, output } = transfer;
     const seconds = (performance.now() - started) / 1000;
-    const checksum = checksumOf(options, file);
+    const checksum = transfer.sum?.expected;
     return { response, file, bytes: output!.size, checksum, attempts, seconds };
   } catch (error) {
     throw withWhatIsLeft(error, transfer, options.progress);
@@ -1981,7 +2055,7 @@ Needs --allow-net, and --allow-write for the file; with --allow-read for its
 folder, too, a file is replaced only by a complete one, and -C goes on.
 
   deno run --allow-net --allow-write fetch.ts http://127.0.0.1:8000/a.html
-  deno run --allow-net --allow-read=. --allow-write=. fetch.ts -C -o big.iso URL`;
+  deno run --allow-net --allow-read=. --allow-write=. fetch.ts -C -o a.iso URL`;
 
 /** What to do about an error, by its topic or code. */
 const ADVICE: Record<string, string> = {
@@ -1992,6 +2066,7 @@ const ADVICE: Record<string, string> = {
   issuer: "--cacert FILE trusts it",
   leftover: "-C goes on with it, or remove it",
   folder: "--output-dir makes one",
+  terminal: "-o FILE saves it",
   redirects: "--max-redirs",
   [EXIT.lookup]: "check the name",
   [EXIT.proxyLookup]: "check --proxy",
@@ -2025,7 +2100,6 @@ function checkOptions(given: Options, urls: string[]) {
   if (given.sha256.length > 0 && given.sha256.length !== urls.length) {
     throw usageError(`${given.sha256.length} --sha256 for ${urls.length} URLs`);
   }
-  given.sha256.forEach(parseSha256);
 }
 
 /** The most bytes of a text that an option names. */
@@ -2034,6 +2108,7 @@ const MAX_TEXT = 16 * 1024 * 1024;
 /** Reads the file that an option names; `-` is stdin. */
 async function readText(name: string, path: string): Promise<string> {
   try {
+    const { decodeText } = await import("./protocol/lists.ts");
     return decodeText(await (path === "-" ? readAll(Deno.stdin, MAX_TEXT) : Deno.readFile(path)));
   } catch (error) {
     if (error instanceof Deno.errors.NotCapable) throw error;
@@ -2041,23 +2116,36 @@ async function readText(name: string, path: string): Promise<string> {
   }
 }
 
+/** Header lines; those of `@FILE` are in that file. */
 async function readHeaders(given: string[]): Promise<string[]> {
-  const lines = given.map(async (line) =>
-    line.startsWith("@") ? parseLines(await readText("header", line.slice(1))) : [line]
-  );
+  const lines = given.map(async (line) => {
+    if (!line.startsWith("@")) return [line];
+    const { parseLines } = await import("./protocol/lists.ts");
+    return parseLines(await readText("header", line.slice(1)));
+  });
   return (await Promise.all(lines)).flat();
+}
+
+/** Gives `USER:PASS` by host, from a file in netrc form. */
+async function readNetrc(path: string | undefined): Promise<DownloadOptions["credentials"]> {
+  if (path === undefined) return undefined;
+  const { credentialsFor, parseNetrc } = await import("./protocol/netrc.ts");
+  const entries = parseNetrc(await readText("netrc-file", path));
+  return (host) => {
+    const found = credentialsFor(entries, host);
+    if (found?.login.includes(":")) throw usageError(`the login of ${host} has a colon`);
+    return found && `${found.login}:${found.password ?? ""}`;
+  };
 }
 
 async function withPassword(user: string): Promise<string> {
   if (user.includes(":")) return user;
   const { promptSecret } = await import("jsr:@std/cli@^1.0.0/prompt-secret");
-  const password = promptSecret(`Password of ${printable(user)}:`, { mask: "" });
+  // it asks on stdout, which may be where the body goes
+  const asks = Deno.stdout.isTerminal();
+  const password = asks ? promptSecret(`Password of ${printable(user)}:`, { mask: "" }) : null;
   if (password === null) throw usageError("there is no terminal to ask for the password of --user");
   return `${user}:${password}`;
-}
-
-function netrcUser(found: ReturnType<typeof credentialsFor>): string | undefined {
-  return found && `${found.login}:${found.password ?? ""}`;
 }
 
 /** The first of these environment variables that is set and may be read. */
@@ -2077,20 +2165,19 @@ function proxiesFromEnvironment(): { http?: string; https?: string } {
 }
 
 async function readCertificate(path: string): Promise<string> {
-  const pem = await readText("cacert", path);
-  checkCertificates(pem, path);
+  const { certificateFault } = await import("./protocol/tls.ts");
+  const pem = await readText("cacert", path), fault = certificateFault(pem);
+  if (fault) throw usageError(`cannot read --cacert ${path}: ${fault}`);
   return pem;
 }
 
 /** The options of the library for those of a command line. */
 async function readOptions(given: Options, signal: AbortSignal): Promise<DownloadOptions> {
-  const netrc = given["netrc-file"] &&
-    parseNetrc(await readText("netrc-file", given["netrc-file"]));
   return {
     method: given.head ? "HEAD" : "GET",
     headers: await readHeaders(given.header),
     user: given.user === undefined ? undefined : await withPassword(given.user),
-    credentials: netrc ? (host) => netrcUser(credentialsFor(netrc, host)) : undefined,
+    credentials: await readNetrc(given["netrc-file"]),
     userAgent: given["user-agent"],
     proxy: given.proxy ?? proxiesFromEnvironment(),
     noProxy: environment("no_proxy", "NO_PROXY"),
@@ -2110,7 +2197,7 @@ async function readOptions(given: Options, signal: AbortSignal): Promise<Downloa
     clobber: !given["no-clobber"],
     maxFilesize: given["max-filesize"],
     connections: given.connections,
-    limitRate: given["limit-rate"] === undefined ? undefined : new RateLimit(given["limit-rate"]),
+    limitRate: await rateLimit(given["limit-rate"]),
     retry: given.retry,
     fail: !given["no-fail"],
     remoteTime: given["remote-time"],
@@ -2133,6 +2220,17 @@ function headText({ head }: HttpResponse): string {
   return head.lines.map(shown).join("\n");
 }
 
+/** Whether it is written to as it is: nothing stands beside it. */
+function isDevice(path: string): boolean {
+  return path.startsWith("/dev/");
+}
+
+/** A file, and what is beside it while it is incomplete. */
+function filesOf(file: string): string[] {
+  const part = partName(file);
+  return isDevice(file) ? [file] : [file, part, `${part}.json`];
+}
+
 /** A command line: its options, and what its URLs have in common. */
 class Command {
   /** The hosts that were connected to, and the files: what a hint grants. */
@@ -2143,14 +2241,14 @@ class Command {
   readonly #script: Script;
   #urls: string[] = [];
   #options: DownloadOptions = {};
-  #checksums: ((file: string) => Checksum) | undefined;
+  #checksums: ((file: string, url: URL) => Checksum) | undefined;
 
   constructor(readonly given: Options, args: string[]) {
     this.#silent = given.silent || given.quiet;
     this.#script = {
       name: "fetch",
       advice: ADVICE,
-      needs: () => this.#needs(),
+      needs: (missing) => this.#needs(missing),
       args: () => args.map((word) => this.#masked(word)),
     };
   }
@@ -2169,7 +2267,8 @@ class Command {
       for (const [at, url] of rest) {
         if (signal.aborted) code ||= (signal.reason as TrioError).code;
         if (signal.aborted) return;
-        code ||= await this.#fetchOne(url, at);
+        const failed = await this.#fetchOne(url, at);
+        code ||= failed;
       }
     };
     await Promise.all(Array.from({ length: this.given.parallel }, worker));
@@ -2182,11 +2281,13 @@ class Command {
     // -C - is how curl is told to find the offset itself
     this.#urls = given._.filter((url) => url !== "-" || !given.continue);
     if (inputs !== undefined) {
+      const { parseUrlList } = await import("./protocol/lists.ts");
       this.#urls.push(...parseUrlList(await readText("input-file", inputs)));
     } else if (this.#urls.length === 0) {
       this.#urls.push("http://www.sina.com.cn/");
       if (given.output.length === 0) given.output.push("sina.html");
     }
+    if (this.#urls.includes("-")) throw usageError("- is no URL (-i - reads URLs from stdin)");
     checkOptions(given, this.#urls);
     const onConnect = (address: string) => void this.#hosts.add(address);
     this.#options = { ...await readOptions(given, signal), onConnect };
@@ -2197,11 +2298,12 @@ class Command {
   }
 
   /** Reads a list of checksums, from a file or a URL. */
-  async #readChecksums(where: string): Promise<(file: string) => Checksum> {
+  async #readChecksums(where: string): Promise<(file: string, url: URL) => Checksum> {
+    const { checksumFor, parseChecksums } = await import("./protocol/checksums.ts");
     const list = parseChecksums(
       /^https?:/i.test(where) ? await this.#get(where) : await readText("checksum", where),
     );
-    return (file) => checksumFor(list, file);
+    return (file, url) => checksumFor(list, file, pathOf(url));
   }
 
   /** A small text from a URL; the credentials and headers are for the files. */
@@ -2210,6 +2312,7 @@ class Command {
     const options = { proxy, noProxy, caCerts, signal, onConnect, onDialogue };
     using response = await request(url, options);
     if (response.status >= 400) throw statusError(response);
+    const { decodeText } = await import("./protocol/lists.ts");
     return decodeText(await readAll(response, MAX_TEXT));
   }
 
@@ -2320,29 +2423,30 @@ class Command {
   }
 
   /** What `deno run` has to grant for all that was asked for, and no more. */
-  #needs(): string[] {
+  #needs(missing: string | undefined): string[] {
     const { given } = this;
     const asked = this.#urls.map((url) => URL.parse(withScheme(url)));
     const first = asked.flatMap((url) =>
       url ? [hostPort({ hostname: unbracketed(url.hostname), port: portOf(url) })] : []
     );
-    const folder = given["output-dir"]?.replace(/\/*$/, "/") ?? "";
-    const files = [...this.#files].flatMap((file) => {
-      const part = partName(folder + file);
-      return [folder + file, part, `${part}.json`];
-    });
+    const dir = given["output-dir"], prefix = dir?.replace(/\/*$/, "/") ?? "";
+    const files = [...this.#files].flatMap((file) => filesOf(prefix + file));
     const lists = [given["input-file"], given.checksum, given["netrc-file"]]
       .filter((path) => path !== undefined && path !== "-" && !/^https?:/i.test(path)) as string[];
     const headers = given.header.filter((line) => line.startsWith("@")).map((line) =>
       line.slice(1)
     );
-    const granted = [
-      ["net", this.#hosts.size > 0 ? [...this.#hosts] : first],
-      ["read", [...files, ...given.cacert, ...lists, ...headers]],
-      ["write", files],
-    ] as const;
-    return granted.filter(([, names]) => names.length > 0)
-      .map(([kind, names]) => `${kind}=${names.join(",")}`);
+    const inputs = [...given.cacert, ...lists, ...headers];
+    // a name that the server gave, or where a link leads
+    if (missing && ![...inputs, ...files, dir].some((path) => `/${missing}`.endsWith(`/${path}`))) {
+      files.push(...filesOf(missing.replace(/\.part(\.json)?$/, "")));
+    }
+    const hosts = this.#hosts.size > 0 ? [...this.#hosts] : first;
+    return [
+      ...hosts.length > 0 ? [`net=${hosts.join(",")}`] : [],
+      ...pathNeeds("read", [...files.filter((path) => !isDevice(path)), ...inputs]),
+      ...pathNeeds("write", [...dir === undefined ? [] : [dir], ...files]),
+    ];
   }
 
   /** An argument without secrets. */

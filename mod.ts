@@ -7,7 +7,7 @@
  */
 
 /** The version of this package, as `--version` prints it. */
-export const VERSION = "0.1.0";
+export const VERSION = "0.2.0";
 
 // --- Errors and exit codes ---------------------------------------------------
 
@@ -145,9 +145,9 @@ export function unbracketed(host: string): string {
 // --- Time --------------------------------------------------------------------
 
 /** The longest time of a timer, in milliseconds: a longer one would fire at once. */
-export const MAX_TIMER_MS = 2 ** 31 - 1;
+export const MAX_TIMER_MS: number = 2 ** 31 - 1;
 /** The longest time that options take, in seconds. */
-export const MAX_TIMER_S = Math.floor(MAX_TIMER_MS / 1000);
+export const MAX_TIMER_S: number = Math.floor(MAX_TIMER_MS / 1000);
 
 /** Waits for `pending`, but rejects with the signal's reason as soon as that aborts. */
 export async function abortable<T>(pending: Promise<T>, signal: AbortSignal): Promise<T> {
@@ -504,15 +504,36 @@ export interface Script {
   name: string;
   /** What to do about an error, by its topic or its code. */
   advice: Readonly<Record<string, string>>;
-  /** The flags it needs, those of permissions without `--allow-`: `net=127.0.0.1:80`. */
-  needs: () => string[] | Promise<string[]>;
+  /**
+   * The flags it needs, those of permissions without `--allow-`: `net=127.0.0.1:80`. `missing` is
+   * the path that it was not granted, if it was a path.
+   */
+  needs: (missing?: string) => string[] | Promise<string[]>;
   /** The arguments, without secrets. */
   args: () => string[];
 }
 
-/** The command that grants what the script needs, to be pasted in any folder. */
-async function granting(script: Script): Promise<string> {
-  const flags = (await script.needs())
+/**
+ * The flag that grants access to files and folders, as {@linkcode Script.needs} has it; none if there
+ * are none. A comma ends a path there, however it is written: what has one is granted by its folder.
+ */
+export function pathNeeds(kind: "read" | "write", paths: Iterable<string>): string[] {
+  const granted = new Set(paths);
+  for (const path of granted) {
+    if (!path.includes(",")) continue;
+    granted.delete(path);
+    const [folder = "."] = path.match(/^.*(?=\/)/s) ?? [];
+    granted.add(folder || "/"); // it comes up again, if it has a comma itself
+  }
+  return granted.size > 0 ? [`${kind}=${[...granted].join(",")}`] : [];
+}
+
+/**
+ * The command that grants what the script needs, to be pasted in any folder: files stay as they
+ * were named there, too.
+ */
+async function granting(script: Script, missing: string | undefined): Promise<string> {
+  const flags = (await script.needs(missing))
     .map((need) => need.startsWith("unstable-") ? `--${need}` : `--allow-${need}`);
   const { mainModule } = Deno;
   const path = mainModule.startsWith("file:")
@@ -534,7 +555,8 @@ export async function explain(script: Script, error: unknown): Promise<[number, 
   const message = error instanceof Error ? error.message : String(error);
   if (error instanceof Deno.errors.NotCapable) {
     const access = message.match(/^Requires (.*), run again/s)?.[1] ?? message;
-    return [EXIT.permission, `${access} is not granted (run: ${await granting(script)})`];
+    const path = access.match(/^(?:read|write) access to "(.*)"$/s)?.[1];
+    return [EXIT.permission, `${access} is not granted (run: ${await granting(script, path)})`];
   }
   if (!(error instanceof TrioError)) return [EXIT.unexpected, message];
   const advice = script.advice[error.topic ?? error.code];

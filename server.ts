@@ -33,6 +33,7 @@ import {
   type OptionTable,
   type OutputStream,
   parseOptions,
+  pathNeeds,
   printable,
   runScript,
   type Script,
@@ -318,7 +319,6 @@ class Peer {
 const RUNTIME_BUDGET = 128;
 /** How many of the reads that wait for their turn go on at a time: each takes a write, too. */
 const TURN_READS = RUNTIME_BUDGET / 4;
-
 /** So many polls with few reads show that nothing is put off. */
 const IDLE_POLLS = 8;
 
@@ -964,7 +964,7 @@ const SCRIPT: Script = {
     return [
       ...reuse ? ["unstable-net"] : [],
       `net=${addresses}`,
-      ...files.length ? [`read=${files}`] : [],
+      ...pathNeeds("read", files),
     ];
   },
   args: () => Deno.args,

@@ -95,6 +95,19 @@ function contents(list: readonly ListedChecksum[]): string {
   return `it has ${names.slice(0, 3).map((name) => name.slice(-80)).join(", ")}${more}`;
 }
 
+/** The lines that fit a path best. */
+function linesFor(list: readonly ListedChecksum[], path: string): ListedChecksum[] {
+  const asked = segments(path);
+  let best = 0, found: ListedChecksum[] = [];
+  for (const line of list) {
+    const fit = rank(segments(line.name ?? ""), asked);
+    if (fit > best) found = [];
+    best = Math.max(best, fit);
+    if (fit > 0 && fit === best) found.push(line);
+  }
+  return found;
+}
+
 /**
  * The sum of a file in a list, SHA-512 if it has both. The line that fits best counts: the one
  * with most of the last segments of `path`, and no other ones before them if there is a choice.
@@ -115,22 +128,18 @@ function contents(list: readonly ListedChecksum[]): string {
  * assertEquals(checksumFor(list, "pub/b.iso"), { algorithm: "SHA-256", hex: "1".repeat(64) });
  * ```
  *
- * @param path The file's name, or its path, which tells files of one name apart.
+ * @param paths The file's name, or its path, which tells files of one name apart; and under which
+ * other names it may be in the list.
  * @throws {TrioError} 90 if no line is for it, or lines with different sums.
  */
-export function checksumFor(list: readonly ListedChecksum[], path: string): Checksum {
+export function checksumFor(
+  list: readonly ListedChecksum[],
+  ...paths: [path: string, ...others: string[]]
+): Checksum {
   const [only] = list;
   if (list.length === 1 && only!.name === undefined) return withoutName(only!);
-  const asked = segments(path);
-  let best = 0, found: ListedChecksum[] = [];
-  for (const line of list) {
-    const fit = rank(segments(line.name ?? ""), asked);
-    if (fit > best) found = [];
-    best = Math.max(best, fit);
-    if (fit > 0 && fit === best) found.push(line);
-  }
-  const name = printable(asked.at(-1) ?? path);
-  const [first] = found;
+  const found = paths.map((path) => linesFor(list, path)).find((lines) => lines.length > 0) ?? [];
+  const [first] = found, name = printable(segments(paths[0]).at(-1) ?? "");
   if (!first) {
     throw new TrioError(EXIT.checksum, `no sum for ${name} is in the list (${contents(list)})`);
   }

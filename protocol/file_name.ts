@@ -36,6 +36,15 @@ export function safeName(name: string): string {
   return (fit(stem, OUR_LIMIT - bytesIn(end)) + end).replace(/[. ]+$/, "");
 }
 
+/** Percent-decoded UTF-8; what is none stays as it is. */
+function decoded(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return segment;
+  }
+}
+
 /**
  * The name of the file for a URL: its last path segment, percent-decoded and safe.
  *
@@ -45,13 +54,12 @@ export function safeName(name: string): string {
  *     /a?b=c       → "a"
  */
 export function fileName(url: URL): string {
-  let name = url.pathname.split("/").at(-1)!;
-  try {
-    name = decodeURIComponent(name);
-  } catch {
-    // not UTF-8 behind the percent signs: the name stays as it is
-  }
-  return safeName(name) || "index.html";
+  return safeName(decoded(url.pathname.split("/").at(-1)!)) || "index.html";
+}
+
+/** The path of a URL, percent-decoded. */
+export function pathOf(url: URL): string {
+  return url.pathname.split("/").map(decoded).join("/");
 }
 
 /** FNV-1a with 32 bits: no secret, only different for different names. */

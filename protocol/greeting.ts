@@ -206,7 +206,7 @@ type Due = "welcome" | "begin" | "expect" | "end";
  * const text = new TextEncoder(), replies = new Replies("localhost:9999");
  * replies.take(text.encode("Welcome!Hello, A"));
  * replies.begin();
- * replies.expect("Hello, Ada!");
+ * replies.expect(text.encode("Ada"));
  * assert(!replies.complete);
  * replies.take(text.encode("da!"));
  * assert(replies.complete);
@@ -256,10 +256,16 @@ export class Replies {
     this.#compare();
   }
 
-  /** Makes all of the reply due, now that the name is known. */
-  expect(reply: string): void {
+  /** Makes all of the reply to a message due, now that it is known; its newline ends the reply. */
+  expect(message: Uint8Array): void {
+    const newline = message.at(-1) === LF ? 1 : 0, name = message.length - newline;
+    const reply = new Uint8Array(HELLO.length + message.length + 1);
+    reply.set(HELLO);
+    reply.set(message, HELLO.length);
+    reply[HELLO.length + name] = BANG;
+    if (newline) reply[HELLO.length + name + 1] = LF;
     this.#due = "expect";
-    this.#bytes = encoder.encode(reply);
+    this.#bytes = reply;
     this.#compare();
   }
 

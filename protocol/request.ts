@@ -118,6 +118,7 @@ export function userinfo(url: URL): string | undefined {
 
 /** The URL without userinfo, for people. */
 export function withoutUser(url: URL): string {
+  if (!url.username && !url.password) return url.href;
   const copy = new URL(url);
   copy.username = copy.password = "";
   return copy.href;
@@ -144,8 +145,10 @@ export interface RequestHead {
   ifRange?: string | undefined;
   /** Asks for a coded body. */
   compressed?: boolean;
-  /** The value of Cookie. */
+  /** The value of Cookie, one char a byte. */
   cookie?: string | undefined;
+  /** Whether a tunnel leads to the server: what is for the proxy is not for it. */
+  tunnelled?: boolean;
 }
 
 /** The codings that are asked for with `compressed`. */
@@ -174,7 +177,12 @@ function parseHeaderLine(line: string): { name: string; value: string | undefine
   return { name, value: mark === ":" && value === "" ? undefined : value };
 }
 
-/** Our own fields, but those that a user's lines replace, and the user's. */
+/** What a user gave, as UTF-8, one char a byte. */
+function encoded(text: string): string {
+  return byteString(new TextEncoder().encode(text));
+}
+
+/** Our own fields, but those that a user's lines replace, and the user's; one char a byte. */
 function withHeaders(
   first: string,
   own: [name: string, value: string | undefined][],
@@ -187,7 +195,7 @@ function withHeaders(
     ...own.filter(([name, value]) => value !== undefined && !replaced.has(name.toLowerCase()))
       .map(([name, value]) => `${name}: ${value}`),
     ...added.flatMap(({ name, value }) =>
-      value === undefined ? [] : [`${name}: ${value}`.trimEnd()]
+      value === undefined ? [] : [`${name}: ${encoded(value)}`.trimEnd()]
     ),
   ];
   for (const line of lines) refuseControls("a header", line);
@@ -205,7 +213,7 @@ export function requestLines(url: HttpUrl, head: RequestHead, proxy?: URL): stri
   const target = proxy ? url.origin + url.target : url.target;
   const own: [name: string, value: string | undefined][] = [
     ["Host", url.host],
-    ["User-Agent", userAgent],
+    ["User-Agent", encoded(userAgent)],
     ["Accept", "*/*"],
     ["Connection", "close"],
     ["Proxy-Authorization", proxy && proxyAuthorization(proxy)],
@@ -215,14 +223,21 @@ export function requestLines(url: HttpUrl, head: RequestHead, proxy?: URL): stri
     ["If-Range", range && ifRange],
     ["Accept-Encoding", head.compressed && !range ? "gzip, deflate, br, zstd" : undefined],
   ];
-  return withHeaders(`${method} ${target} HTTP/1.1`, own, head.headers ?? []);
+  const headers = (head.headers ?? [])
+    .filter((line) => !head.tunnelled || !/^proxy-authorization[:;]/i.test(line));
+  return withHeaders(`${method} ${target} HTTP/1.1`, own, headers);
+}
+
+/** The bytes of a request's head. */
+export function requestBytes(lines: readonly string[]): Uint8Array<ArrayBuffer> {
+  return Uint8Array.from(`${lines.join("\r\n")}\r\n\r\n`, (char) => char.charCodeAt(0));
 }
 
 /** The lines that ask a proxy for a tunnel to `authority` (RFC 9110 section 9.3.6). */
 export function connectLines(authority: string, head: RequestHead, proxy: URL): string[] {
   const own: [string, string | undefined][] = [
     ["Host", authority],
-    ["User-Agent", head.userAgent ?? USER_AGENT],
+    ["User-Agent", encoded(head.userAgent ?? USER_AGENT)],
     ["Proxy-Authorization", proxyAuthorization(proxy)],
   ];
   const concerned = (head.headers ?? []).filter((line) =>
@@ -242,11 +257,15 @@ export type HeaderInput = readonly string[] | Readonly<Record<string, string>> |
  * @throws {TrioError} with code 2 if they are in none.
  */
 export function headerLines(headers: HeaderInput = []): readonly string[] {
+  const isText = (value: unknown) => typeof value === "string";
+  if (Array.isArray(headers) && headers.every(isText)) return headers; // Headers takes 1.5 ms to load
   const entries = headers instanceof Headers ? [...headers] : Object.entries(headers);
-  if (typeof headers !== "object" || !entries.every(([, value]) => typeof value === "string")) {
+  if (
+    typeof headers !== "object" || Array.isArray(headers) ||
+    !entries.every(([, value]) => isText(value))
+  ) {
     throw usageError("headers are lines like `Name: value`, an object of texts, or Headers");
   }
-  if (Array.isArray(headers)) return headers;
   return entries.map(([name, value]) => value === "" ? `${name};` : `${name}: ${value}`);
 }
 
@@ -260,7 +279,7 @@ export const SECRET_HEADER = /^((?:proxy-)?authorization|cookie):(?=.)/i;
 
 /** A request line for people, without secrets. */
 export function maskedLine(line: string): string {
-  return printable(SECRET_HEADER.test(line) ? line.replace(/:.*/s, ": ***") : line);
+  return shown(SECRET_HEADER.test(line) ? line.replace(/:.*/s, ": ***") : line);
 }
 
 // --- Redirects ---------------------------------------------------------------

@@ -36,6 +36,11 @@ export interface VersionRecord {
   ranges?: Span[] | undefined;
 }
 
+/** The value of a field; all of them, as one that nothing equals, if a server sends several. */
+function fieldOf(head: Head, name: string): string | undefined {
+  return [...new Set(valuesOf(head, name))].join(", ") || undefined;
+}
+
 function codingOf(head: Head): string | undefined {
   return codingsIn(head, "content-encoding").join(", ") || undefined;
 }
@@ -48,9 +53,9 @@ export function recordOf(
 ): VersionRecord {
   return {
     url,
-    etag: valueOf(head, "etag"),
-    lastModified: valueOf(head, "last-modified"),
-    date: valueOf(head, "date"),
+    etag: fieldOf(head, "etag"),
+    lastModified: fieldOf(head, "last-modified"),
+    date: fieldOf(head, "date"),
     total,
     type: valueOf(head, "content-type"),
     coding: codingOf(head),
@@ -125,6 +130,19 @@ export function isContinuable(record: VersionRecord, url: string): boolean {
     validatorOf(record) !== undefined;
 }
 
+/**
+ * The first bytes that are missing: from where to where, the last one included.
+ *
+ *     [[0, 5]]           → 5 and all behind
+ *     [[0, 5], [8, 9]]   → 5 to 7
+ *     [[3, 5]]           → 0 to 2
+ */
+export function firstGap(spans: readonly Span[]): { first: number; last?: number } {
+  const [begin, next] = spans;
+  const [first, after] = begin?.[0] === 0 ? [begin[1], next] : [0, begin];
+  return after ? { first, last: after[0] - 1 } : { first };
+}
+
 // --- The answer --------------------------------------------------------------
 
 /** What Content-Range says (RFC 9110 section 14.4). */
@@ -157,6 +175,11 @@ function contentRange(head: Head): ContentRange | undefined {
   return from <= to && (first === undefined || to < all) ? range : undefined;
 }
 
+function bytesIn(range: ContentRange | undefined): number | undefined {
+  if (range?.first === undefined || range.last === undefined) return undefined;
+  return range.last - range.first + 1;
+}
+
 /** What was asked for. */
 export interface Question {
   /** The bytes that are missing: with `If-Range`, of the version of the record. */
@@ -169,8 +192,8 @@ export interface Question {
 
 /** What an answer means. */
 export type Verdict =
-  /** The whole, or all that the user wants: from byte 0, a new record. */
-  | { is: "whole" }
+  /** The whole, or all that the user wants: from byte 0, a new record. It has `length` bytes. */
+  | { is: "whole"; length: number | undefined }
   /** The next `length` bytes of the record's version, which has `total`. */
   | { is: "rest"; length: number; total: number }
   /** All bytes of the record's version were there. */
@@ -202,22 +225,34 @@ function isRange(asked: string, found: ContentRange | undefined): boolean {
     last !== "" && found.last === Number(last);
 }
 
-function judgeWhole(range: string | undefined, head: Head): Verdict {
-  const found = contentRange(head);
+function notTheRange(why: string): Verdict {
+  return { is: "error", error: new TrioError(EXIT.resume, `not the bytes asked for: ${why}`) };
+}
+
+function judgeWhole(
+  range: string | undefined,
+  head: Head,
+  length: number | undefined,
+): Verdict {
   if (head.status !== 206) {
-    if (range === undefined || head.status >= 400 || range === "0-") return { is: "whole" };
-    return cannotResume(`the server has no ranges: it answered ${head.status}`);
+    if (range === undefined || range === "0-" && head.status < 400) return { is: "whole", length };
+    if (head.status === 416) return notTheRange("there are no such bytes");
+    return notTheRange(`the server answered ${head.status}, as one without ranges`);
   }
-  if (range === undefined) {
-    const whole = found?.first === 0 && found.last === (found.total ?? NaN) - 1;
-    return whole ? { is: "whole" } : cannotResume("it answered 206 without being asked");
+  const found = contentRange(head), announced = bytesIn(found);
+  if (range === undefined && (announced === undefined || announced !== found?.total)) {
+    return notTheRange("the server sent a part without being asked");
   }
-  return isRange(range, found) ? { is: "whole" } : cannotResume("it answered with other bytes");
+  if (range !== undefined && !isRange(range, found)) return notTheRange("the server sent others");
+  if (length !== undefined && length !== announced) {
+    return notTheRange(`the server sent ${length} where it announced ${announced}`);
+  }
+  return { is: "whole", length: announced };
 }
 
 /** Whether an answer has a validator that the record has, with another value. */
 function contradicts({ etag, lastModified }: VersionRecord, head: Head): boolean {
-  const other = valueOf(head, "etag"), modified = valueOf(head, "last-modified");
+  const other = fieldOf(head, "etag"), modified = fieldOf(head, "last-modified");
   return etag !== undefined && other !== undefined && etag !== other ||
     lastModified !== undefined && modified !== undefined && lastModified !== modified &&
       timeOf(lastModified) !== timeOf(modified);
@@ -227,7 +262,7 @@ function contradicts({ etag, lastModified }: VersionRecord, head: Head): boolean
 export function repeats(record: VersionRecord, head: Head): boolean {
   const validator = validatorOf(record);
   if (validator === undefined) return false;
-  const etag = valueOf(head, "etag"), modified = valueOf(head, "last-modified");
+  const etag = fieldOf(head, "etag"), modified = fieldOf(head, "last-modified");
   return contradicts(record, head)
     ? false
     : (validator === record.etag ? etag : modified) !== undefined;
@@ -265,8 +300,8 @@ function mediaType(type: string | undefined): string | undefined {
 }
 
 /**
- * Judges the final answer to a question that goes on with the bytes of `record`, or has none. A
- * status of 400 or more but 416 is not its matter.
+ * Judges the final answer to a question, where there are bytes of the version of `record` or
+ * none. A status of 400 or more but 416 is not its matter.
  */
 export function judge(
   question: Question,
@@ -280,14 +315,14 @@ export function judge(
       ? { is: "unchanged" }
       : { is: "error", error: malformed("304 without being asked") };
   }
-  if (!missing || !record) return judgeWhole(question.range, head);
+  const type = mediaType(valueOf(head, "content-type")), expected = mediaType(record?.type);
+  if (head.status === 200 && type && expected && type !== expected) {
+    return cannotResume(`it answered with ${type}, not ${expected}`);
+  }
+  if (!missing || !record) return judgeWhole(question.range, head, length);
   if (head.status === 206) return judgePart(missing, record, head, length);
   if (head.status === 416) return judgeEnd(missing.first, record, head);
-  if (head.status !== 200) return cannotResume(`it answered ${head.status}`);
-  const type = mediaType(valueOf(head, "content-type")), expected = mediaType(record.type);
-  return type && expected && type !== expected
-    ? cannotResume(`it answered with ${type}, not ${expected}`)
-    : { is: "whole" };
+  return head.status === 200 ? { is: "whole", length } : cannotResume(`it answered ${head.status}`);
 }
 
 /** A file that another program wrote. */
@@ -312,5 +347,6 @@ export function judgeForeign(
   if (total === undefined || modified === undefined) return "other";
   if (file.modified.getTime() - modified < 1000) return "other";
   if (total === file.size) return "complete";
-  return total > file.size && validatorOf(version) !== undefined ? "part" : "other";
+  const isPart = file.size > 0 && file.size < total && validatorOf(version) !== undefined;
+  return isPart ? "part" : "other";
 }

@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { EXIT, systemReason, TrioError, usageError } from "../mod.ts";
+import { EXIT, systemReason, TrioError } from "../mod.ts";
 
 function certificateReason(why: string): string {
   if (why.startsWith("UnknownIssuer")) return "unknown issuer";
   if (/not ?valid ?for ?name/i.test(why)) return "it is for another name";
   if (/expired/i.test(why)) return "it has expired";
-  if (why.startsWith("CaUsedAsEndEntity")) {
+  if (why.includes("CaUsedAsEndEntity")) {
     return "it is an authority's own, which signs others and serves nobody; make one for the " +
       "server, signed by it";
   }
@@ -43,13 +43,12 @@ function isCertificate(base64: string): boolean {
 }
 
 /**
- * Checks a file of certificates in PEM form (RFC 7468): a damaged one would be blamed on the server.
- *
- * @throws {TrioError} with code 2 if there is none in it, or one is damaged.
+ * What is wrong with a text that has to be certificates in PEM form (RFC 7468), if anything: a
+ * damaged one would be blamed on the server.
  */
-export function checkCertificates(pem: string, file: string): void {
+export function certificateFault(pem: string): string | undefined {
   const blocks = pem.matchAll(/^-----BEGIN CERTIFICATE-----([^-]+)-----END CERTIFICATE-----/gm);
   const bodies = [...blocks].map(([, body]) => body!);
-  if (bodies.length === 0) throw usageError(`no certificate in PEM form is in ${file}`);
-  if (!bodies.every(isCertificate)) throw usageError(`a certificate in ${file} is damaged`);
+  if (bodies.length === 0) return "no certificate in PEM form is in it";
+  return bodies.every(isCertificate) ? undefined : "a certificate in it is damaged";
 }

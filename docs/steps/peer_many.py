@@ -4,6 +4,7 @@ import socket
 import sys
 
 port = int((sys.argv + [9999])[1])
+socket.setdefaulttimeout(10)  # it waits no longer than that, in seconds
 conns = [socket.socket() for _ in range(100)]
 
 
@@ -11,7 +12,7 @@ def attempt(act):
     try:
         return act()
     except OSError:
-        return None  # refused, or reset: the server is gone
+        return None  # refused, reset, or not a word: the server is gone
 
 
 for conn in conns:

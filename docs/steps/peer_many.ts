@@ -5,9 +5,10 @@ const port = Number(Deno.args[0] ?? 9999);
 async function isWelcome() {
   try {
     const conn = await Deno.connect({ hostname: "127.0.0.1", port });
+    setTimeout(() => conn.close(), 10_000); // no longer than that, in milliseconds
     return await conn.read(new Uint8Array(100)) !== null; // and it is never closed
   } catch {
-    return false; // refused, or reset: the server is gone
+    return false; // refused, reset, or not a word: the server is gone
   }
 }
 

@@ -1,4 +1,5 @@
-import { unicodeWidth as untyped } from "npm:deno-std@1.4.0/cli/unicode_width.js";
+// the npm build of @std lacks the data of its own unicode_width.js
+import stringWidth from "npm:fast-string-width@3.0.2";
 
 /** How many columns of a terminal a text takes. */
-export const unicodeWidth: (str: string) => number = untyped;
+export const unicodeWidth: (str: string) => number = (str) => stringWidth(str);

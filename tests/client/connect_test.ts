@@ -4,7 +4,7 @@
  * @module
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { connect, statistics } from "../../client.ts";
+import { connect } from "../../client.ts";
 import { TrioError, writeAll } from "../../mod.ts";
 import { serve } from "../../server.ts";
 import { encode } from "../support/bytes.ts";
@@ -74,18 +74,4 @@ Deno.test("connect aborts its signal at once when the server goes away", async (
   await aborted;
   const error = await assertRejects(() => greeter.greet("Ada"), TrioError, "closed");
   assertEquals(error.code, 56);
-});
-
-Deno.test("statistics are those of the sorted times, and NaN without any", () => {
-  const times = Array.from({ length: 200 }, (_, i) => 200 - i);
-  assertEquals(statistics(times), {
-    min: 1,
-    avg: 100.5,
-    max: 200,
-    stddev: 57.734,
-    p50: 100,
-    p99: 198,
-  });
-  assertEquals(statistics([3]), { min: 3, avg: 3, max: 3, stddev: 0, p50: 3, p99: 3 });
-  assert(Object.values(statistics([])).every(Number.isNaN));
 });

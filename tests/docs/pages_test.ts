@@ -78,7 +78,7 @@ function inAnyLanguage(part: Part) {
 }
 
 Deno.test("the Chinese pages have one line a paragraph: browsers show a line's end as a blank", async () => {
-  for (const page of ["docs/tutorial.zh-CN.md"]) {
+  for (const page of [PAGES[1], "README.zh-CN.md"]) {
     const text = (await Deno.readTextFile(ROOT + page)).replace(/^```[^]*?^```$/gm, "");
     const broken = text.match(/.*[\p{Script=Han}，。；：、！？）」]\n(?![\n|<#-]|\d+\. ).+/u);
     assertEquals(broken?.[0], undefined);

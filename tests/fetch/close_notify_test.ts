@@ -99,6 +99,6 @@ testPeer(
       download(url, { caCerts: made().caCerts, output, retry: 0 }),
       "close_notify",
     );
-    assertEquals([folder.names, folder.text("f.part")], [["f.part"], "hello"]);
+    assertEquals([folder.names, folder.text("f.part")], [["f.part", "f.part.json"], "hello"]);
   },
 );

@@ -8,6 +8,7 @@ import { EXIT } from "../../mod.ts";
 import { noise } from "../support/bytes.ts";
 import { assertUsage, SHA256, testOption } from "../support/options.ts";
 import { MODIFIED } from "../support/origin.ts";
+import { writeRecord } from "../support/output.ts";
 
 testOption("--output", "names the file of each URL, the others have their own", async (run) => {
   const { code, folder } = await run("-o", "a", "--output=b", "/text", "/200x", "/200y?query");
@@ -22,11 +23,33 @@ testOption("--output", "- gives the bytes alone, and the head to stderr", async 
   assertMatch(stderr, /^HTTP\/1\.1 200 OK\n[^]*\nsaved to stdout \(300,000 bytes in \d/);
 });
 
-testOption("--continue", "goes on where a partial file ends", async (run, folder) => {
-  folder.write("f.part", noise(256).subarray(0, 100), MODIFIED);
-  const { code, asked } = await run("-C", "--output", "f", "/file");
-  assertEquals([code, folder.bytes("f")], [EXIT.ok, noise(256)]);
-  assertEquals(asked[0]!.headers.get("range"), "bytes=100-");
+testOption("--continue", "goes on where a partial file ends", async (run, folder, origin) => {
+  for (const continuing of [["-C"], ["--continue"], ["-C", "-"]]) {
+    folder.write("f.part", noise(256).subarray(0, 100));
+    writeRecord(folder, "f.part", { url: origin.url("/file"), total: 256 });
+    const { code, asked, stderr } = await run(...continuing, "--output", "f", "/file");
+    assertEquals([code, folder.bytes("f")], [EXIT.ok, noise(256)], stderr);
+    assertEquals(asked.map(({ headers }) => headers.get("range")), ["bytes=100-"]);
+    assertEquals(asked[0]!.headers.get("if-range"), MODIFIED);
+    assertEquals(folder.names, ["f"]);
+  }
+  for (const other of ["--no-clobber", "--range=0-9", "--remote-name"]) {
+    assertUsage(await run("-C", other, "/file"), new RegExp(`--continue and ${other.slice(0, 7)}`));
+  }
+  assertUsage(await run("-C", "-o", "-", "/file"), /stdout/);
+});
+
+testOption("--continue", "takes what another program left for a part of an older file", async (
+  run,
+  folder,
+) => {
+  for (const name of ["f", "f.part"]) {
+    folder.write(name, noise(256).subarray(0, 100)); // its time is now
+    const { code, asked } = await run("-C", "-o", "f", "/file");
+    assertEquals([code, folder.bytes("f"), folder.names], [EXIT.ok, noise(256), ["f"]]);
+    assertEquals(asked.map(({ headers }) => headers.get("range")), [null, "bytes=100-"]);
+    Deno.removeSync(folder.file("f"));
+  }
 });
 
 testOption("--no-clobber", "fails rather than replace a file", async (run, folder) => {
@@ -43,7 +66,7 @@ testOption("--max-filesize", "takes bytes, K, M or G", async (run) => {
     assertEquals((await run("--max-filesize", size, `/size${limit}`)).code, EXIT.ok);
     const { code, stderr } = await run("--max-filesize", size, `/size${limit + 1}`);
     assertEquals(code, EXIT.size);
-    assertMatch(stderr, /^fetch: larger than --max-filesize .*\n$/);
+    assertEquals(stderr, `fetch: larger than ${limit} bytes (--max-filesize)\n`);
   }
   assertEquals((await run("--max-filesize=2G", "/text")).code, EXIT.ok);
   for (const bad of ["1.5K", "-1", "5T", "many", "1e3"]) {
@@ -60,15 +83,16 @@ testOption("--sha256", "checks the file, in small or capital digits", async (run
   assertEquals([code, folder.text("text")], [EXIT.checksum, "old"]);
   assertStringIncludes(stderr, `fetch: the SHA-256 is ${SHA256}, not 882d9e3e`);
   for (const bad of ["abc", `${SHA256}0`, SHA256.replace("9", "g")]) {
-    assertUsage(await run("--sha256", bad, "/text"), /--sha256 takes 64 hex digits/);
+    assertUsage(await run("--sha256", bad, "/text"), /a SHA-256 has 64 hex digits, not /);
   }
 });
 
 testOption("--sha256", "checks what was there before, and what goes to stdout", async (run) => {
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array(noise(256))));
-  const { code, folder } = await run("-o", "-", "--sha256", digest.toHex(), "/file");
+  const { code, folder, origin } = await run("-o", "-", "--sha256", digest.toHex(), "/file");
   assertEquals(code, EXIT.ok);
-  folder.write("f.part", noise(256).subarray(0, 100), MODIFIED);
+  folder.write("f.part", noise(256).subarray(0, 100));
+  writeRecord(folder, "f.part", { url: origin.url("/file"), total: 256 });
   const args = ["-C", "--sha256", digest.toHex(), "-o", "f", "/file"];
   const { code: continued, asked } = await run(...args);
   assertEquals([continued, asked[0]!.headers.get("range")], [EXIT.ok, "bytes=100-"]);

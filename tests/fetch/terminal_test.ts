@@ -11,6 +11,7 @@ import { isSame, noise } from "../support/bytes.ts";
 import { Folder } from "../support/folder.ts";
 import { fc } from "../support/fuzz.ts";
 import { HOLD, MODIFIED, Origin, serveResource } from "../support/origin.ts";
+import { writeRecord } from "../support/output.ts";
 import { testPeer } from "../support/peers.ts";
 import { denoArgs, Running } from "../support/process.ts";
 import { response } from "../support/replies.ts";
@@ -139,8 +140,9 @@ for (const columns of [80, 40]) {
     ["python3"],
     async () => {
       await using folder = new Folder();
-      folder.write("f.part", BODY.subarray(0, 600_000), MODIFIED);
       await using origin = new Pausing(100_000);
+      folder.write("f.part", BODY.subarray(0, 600_000));
+      writeRecord(folder, "f.part", { url: origin.url(), total: BODY.length });
       await using running = terminal(folder, columns, ["-C", "-o", "f", origin.url()]);
       await running.heard("stdout", /70% +\d+(\.\d)? ([KM]i)?B\/s/);
       origin.goOn();
@@ -178,12 +180,12 @@ for (const columns of [80, 40]) {
     await running.heard("stdout", /50% /);
     await running.type(CTRL_C);
     const [code, ...lines] = await ended(running, columns);
-    assertEquals([code, folder.names], [EXIT.interrupted, ["f.part"]]);
+    assertEquals([code, folder.names], [EXIT.interrupted, ["f.part", "f.part.json"]]);
     const last = lines.slice(2).join("");
     // the terminal itself may have shown ^C, on a line of its own or not
     assertMatch(
       last,
-      /^(.*\^C)?fetch: interrupted \(f\.part has 500000 of 1000000 bytes, -C goes on\)$/,
+      /^(.*\^C)?fetch: interrupted \(f\.part has 500000 of 1000000 bytes\)$/,
     );
     assertEquals(lines.at(-1), "", "the next prompt would not start a line");
   });
@@ -304,7 +306,7 @@ Deno.test("progressText is never wider than the terminal", () => {
       const some = { bytes: all, resumed: Math.min(bytes, resumed), total: total ?? undefined };
       if (total !== null) some.bytes = Math.min(all, total);
       some.resumed = Math.min(some.resumed, some.bytes);
-      const text = progressText(name.join(""), some, ...rest);
+      const text = progressText(name.join(""), some, ...rest, width);
       assert(width(text) <= rest[1], text);
       assert(!/NaN|Infinity|undefined|-\d/.test(text), text);
     }),

@@ -85,6 +85,9 @@ function parseRequest(head: string): Asked {
 /** A Last-Modified of long ago. */
 export const MODIFIED = "Sun, 06 Nov 1994 08:49:37 GMT";
 
+/** A Date that makes it a validator (RFC 9110 section 8.8.2.2). */
+export const DATE = "Fri, 11 Nov 1994 08:49:37 GMT";
+
 /** A resource, and how well its server knows RFC 9110. */
 export interface Resource {
   /** Its bytes. */
@@ -93,6 +96,8 @@ export interface Resource {
   etag?: string;
   /** Its Last-Modified. */
   lastModified?: string;
+  /** The Date of the answer; `DATE` if it has a Last-Modified. */
+  date?: string;
   /** Whether Range means something to the server (true). */
   ranges?: boolean;
   /** Whether If-Range means something to the server (true). */
@@ -104,7 +109,9 @@ export interface Resource {
 /** The answer of a server that has this resource (RFC 9110 sections 13 and 14). */
 export function serveResource({ headers: asked }: Asked, resource: Resource): [string, Uint8Array] {
   const { body, etag, lastModified, ranges = true, ifRange = true, cut = body.length } = resource;
+  const { date = lastModified && DATE } = resource;
   const headers = [
+    ...date ? [`Date: ${date}`] : [],
     ...etag ? [`ETag: ${etag}`] : [],
     ...lastModified ? [`Last-Modified: ${lastModified}`] : [],
   ];

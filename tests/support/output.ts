@@ -6,10 +6,11 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import type { Progress } from "../../fetch.ts";
+import type { VersionRecord } from "../../protocol/resume.ts";
 import { isPrefix, noise } from "./bytes.ts";
 import { MODES } from "./fetch.ts";
 import { Folder } from "./folder.ts";
-import { HOLD, MODIFIED, Origin, serveResource } from "./origin.ts";
+import { DATE, HOLD, MODIFIED, Origin, serveResource } from "./origin.ts";
 
 /** Some megabytes, more than all buffers of the script. */
 export const BODY = noise(3_000_000);
@@ -43,6 +44,12 @@ export function coming(bytes: number): { progress: Progress; came: Promise<void>
   return { progress, came: promise };
 }
 
+/** A record as fetch.ts writes it beside FILE.part, but for what `more` says. */
+export function writeRecord(folder: Folder, part: string, more: Partial<VersionRecord>) {
+  const record = { date: DATE, lastModified: MODIFIED, decoded: false, ...more };
+  folder.write(`${part}.json`, JSON.stringify(record));
+}
+
 /** A way to write: with read access, or without. */
 export interface Way {
   /** For the name of a test. */
@@ -54,7 +61,7 @@ export interface Way {
   /** The name of the file that is written, where FILE is `f`. */
   written: string;
   /** The one line that says what failed and how much came. */
-  says: (what: string, bytes: number, total?: number) => RegExp;
+  says: (what: string, bytes: number, advice?: string) => RegExp;
   /** Fails unless there is what a failure may leave: FILE as it was, and what came. */
   assertLeft: (folder: Folder) => void;
 }
@@ -68,12 +75,10 @@ export const WAYS: Way[] = Object.entries(MODES).map(([mode, granted]) => {
     permissions: [...granted],
     partial,
     written,
-    says: (what, bytes, total = BODY.length) =>
-      new RegExp(
-        `^fetch: ${what} \\((.*/)?${written} has ${bytes} of ${total} bytes, -C goes on\\)\n$`,
-      ),
+    says: (what, bytes, advice = partial ? "; -C goes on" : "") =>
+      new RegExp(`^fetch: ${what} \\(${written} has ${bytes} of \\d+ bytes\\)${advice}\n$`),
     assertLeft(folder) {
-      assertEquals(folder.names, partial ? ["f", "f.part"] : ["f"]);
+      assertEquals(folder.names, partial ? ["f", "f.part", "f.part.json"] : ["f"]);
       if (partial) assertEquals(folder.text("f"), "old");
       assert(isPrefix(folder.bytes(written), BODY), "these are not the bytes that came");
     },

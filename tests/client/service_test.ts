@@ -1,0 +1,197 @@
+/**
+ * client.ts with services that do not greet: `--connect`, `--send`, `--expect`; and `probe()`.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { probe } from "../../client.ts";
+import { writeAll } from "../../mod.ts";
+import { rejectsWith } from "../support/assertions.ts";
+import { encode } from "../support/bytes.ts";
+import { makeCertificates } from "../support/certificates.ts";
+import { runClient } from "../support/client.ts";
+import { testPeer } from "../support/peers.ts";
+import { runScript } from "../support/process.ts";
+import { clientEnds, closedPort, FakeServer, TlsServer } from "../support/servers.ts";
+
+/** Says `banner`, then repeats what it hears behind `=`. */
+function echoing(banner = ""): FakeServer {
+  return new FakeServer(async (conn) => {
+    await writeAll(conn, encode(banner));
+    const buffer = new Uint8Array(1024);
+    for (let n; (n = await conn.read(buffer)) !== null;) {
+      await writeAll(conn, Uint8Array.from([0x3d, ...buffer.subarray(0, n)]));
+    }
+  });
+}
+
+Deno.test("client.ts --connect sees that a connection is accepted, and says nothing", async () => {
+  const heard = Promise.withResolvers<number | null>();
+  await using server = new FakeServer(async (conn) => {
+    heard.resolve(await conn.read(new Uint8Array(9)));
+  });
+  const { code, stdout, stderr } = await runClient(server.port, ["--connect"]);
+  const expected = { code: 0, stdout: `127.0.0.1:${server.port} accepted\n`, stderr: "" };
+  assertEquals({ code, stdout, stderr }, expected);
+  assertEquals(await heard.promise, null);
+  assertEquals((await runClient(closedPort(), ["--connect"])).code, 7);
+});
+
+Deno.test("client.ts --send sends these bytes, and --expect compares what comes first", async () => {
+  await using server = echoing("220 hi\r\n");
+  const { port } = server;
+  const good = await runClient(port, ["--send", "A\\x00\\xff\\\\\\t", "--expect", "220 hi\\r\\n"]);
+  const stdout = `127.0.0.1:${port} answered "220 hi\\r\\n"\n`;
+  assertEquals({ ...good, bytes: 0 }, { code: 0, stdout, stderr: "", bytes: 0 });
+  const more = "220 hi\\r\\n=A\\x00\\xff\\\\\\t";
+  const all = await runClient(port, ["--send", "A\\x00\\xff\\\\\\t", "--expect", more]);
+  assertEquals([all.code, all.stdout], [0, `127.0.0.1:${port} answered "${more}"\n`]);
+});
+
+Deno.test("client.ts --expect shows what came instead, and exits with 1", async () => {
+  await using server = echoing("220 hi\r\n");
+  const { code, stdout, stderr } = await runClient(server.port, ["--expect", "220 ho"]);
+  assertEquals({ code, stdout }, { code: 1, stdout: "" });
+  const message =
+    `unexpected reply from 127.0.0.1:${server.port}: "220 hi\\r\\n" instead of "220 ho"`;
+  assertEquals(stderr, `client: ${message}\n`);
+});
+
+Deno.test("client.ts --expect is not content with a part of it", async () => {
+  await using closing = new FakeServer((conn) => writeAll(conn, encode("220")));
+  assertEquals((await runClient(closing.port, ["--expect", "220 "])).code, 56);
+  await using closed = new FakeServer(() => {});
+  assertEquals((await runClient(closed.port, ["--expect", "220 "])).code, 52);
+  await using silent = new FakeServer(async (conn) => {
+    await writeAll(conn, encode("220"));
+    await clientEnds(conn);
+  });
+  const { code, stderr } = await runClient(silent.port, ["--expect", "220 ", "--timeout", "0.3"]);
+  assertEquals(code, 28);
+  assertMatch(stderr, /did not answer within 0\.3 s \(see --timeout\)\n$/);
+});
+
+Deno.test("client.ts --expect takes an answer that comes before all is sent", async () => {
+  await using server = new FakeServer(async (conn) => {
+    await writeAll(conn, encode("413 too much"));
+    await clientEnds(conn);
+  });
+  const { code } = await runClient(server.port, ["--send", "x".repeat(100_000), "--expect", "413"]);
+  assertEquals(code, 0);
+});
+
+Deno.test("client.ts --connect and --expect tell programs who answered, what and when", async () => {
+  await using server = echoing("\xff\x00小");
+  const where = `127.0.0.1:${server.port}`;
+  const told = async (...args: string[]) => {
+    const { stdout } = await runClient(server.port, ["--json", ...args]);
+    const { time, ms, ...rest } = JSON.parse(stdout);
+    assert(ms > 0 && Math.abs(Date.now() - Date.parse(time)) < 60_000, stdout);
+    return rest;
+  };
+  assertEquals(await told("--connect"), { event: "connection", server: where, address: where });
+  assertEquals(
+    await told("--expect", "\\xc3\\xbf\\x00小"),
+    { event: "answer", server: where, address: where, answer: "ÿ\\x00小" },
+  );
+});
+
+Deno.test("client.ts --hostname takes HOST:PORT, and not two ports", async () => {
+  await using server = echoing();
+  const connect = (...args: string[]) => runScript("client.ts", ["--connect", ...args]);
+  assertEquals((await connect(`--hostname=127.0.0.1:${server.port}`)).code, 0);
+  assertEquals((await connect(`--hostname=localhost:${server.port}`, `-p${server.port}`)).code, 0);
+  const port = closedPort();
+  const six = await connect(`--hostname=[::1]:${port}`);
+  assertEquals(six.code, 7);
+  assert(six.stderr.startsWith(`client: cannot connect to [::1]:${port}: `), six.stderr);
+  for (
+    const [host, reason] of [["db:0", "HOST:PORT"], ["db:70000", "HOST:PORT"], [":80", "HOST:PORT"]]
+  ) {
+    const { code, stderr } = await connect(`--hostname=${host}`);
+    assertEquals(code, 2);
+    assertEquals(stderr, `client: --hostname takes HOST or ${reason}, not "${host}"\n`);
+  }
+  const two = await connect(`--hostname=127.0.0.1:${server.port}`, `-p${port}`);
+  assertEquals([two.code, two.stderr], [2, "client: --hostname says another port than --port\n"]);
+});
+
+for (const name of ["9999", "localhost:9999", "db.example:5432", "[::1]:80", "1", "65535"]) {
+  Deno.test(`client.ts takes the NAME ${name} for a slip, but not behind --`, async () => {
+    await using server = new FakeServer(async (conn) => {
+      await writeAll(conn, encode(`Welcome!Hello, ${name}!`));
+      await conn.read(new Uint8Array(99));
+      await conn.read(new Uint8Array(9));
+    });
+    const slip = await runClient(server.port, ["localhost", name]);
+    assertEquals([slip.code, slip.stdout], [2, ""]);
+    assertMatch(slip.stderr, /looks like a server, .* \(see --hostname and --port; behind -- it/);
+    const meant = await runClient(server.port, ["--", name]);
+    assertEquals([meant.code, meant.stdout], [0, `Welcome!\nHello, ${name}!\n`]);
+  });
+}
+
+Deno.test("client.ts greets as names that are only like servers", async () => {
+  await using server = new FakeServer(async (conn) => {
+    await writeAll(conn, encode("Welcome!"));
+    const buffer = new Uint8Array(99);
+    for (let n; (n = await conn.read(buffer)) !== null;) {
+      const name = new TextDecoder().decode(buffer.subarray(0, n));
+      if (name === "exit") return;
+      await writeAll(conn, encode(`Hello, ${name}!`));
+    }
+  });
+  const names = ["70000", "a:b", "123456", "12:", "R2D2", "a: 1", "-"];
+  assertEquals((await runClient(server.port, names, "9999\n")).code, 0);
+});
+
+Deno.test("client.ts refuses a NAME that was not UTF-8, and takes U+FFFD from stdin", async () => {
+  await using server = echoing("Welcome!");
+  const sh = `exec "$0" run --no-prompt -A client.ts -p ${server.port} "$(printf 'A\\377')"`;
+  const output = await new Deno.Command("sh", {
+    args: ["-c", sh, Deno.execPath()],
+    cwd: new URL("../../", import.meta.url),
+  }).output();
+  assertEquals([output.code, output.stdout.length], [2, 0]);
+  assertMatch(
+    new TextDecoder().decode(output.stderr),
+    /^client: "A.*" was not UTF-8 \(.*NAME -\)\n$/,
+  );
+  const piped = await runClient(server.port, ["-"], "\ufffd\n");
+  assertMatch(piped.stderr, /"=\\xef\\xbf\\xbd" instead of "Hello, /); // it was sent
+  const text = await runClient(server.port, ["--expect", "\ufffd"]);
+  assertEquals(text.code, 2);
+});
+
+testPeer("client.ts --servername is the name the certificate is for", ["openssl"], async () => {
+  await using certificates = await makeCertificates();
+  const { ca, wrongName } = certificates; // for wrong.example
+  await using server = new TlsServer(wrongName, async (conn) => {
+    await writeAll(conn, encode("+PONG\r\n"));
+  });
+  const client = (...args: string[]) =>
+    runScript("client.ts", ["-p", `${server.port}`, "--cacert", ca, ...args]);
+  assertEquals((await client("--connect")).code, 60);
+  assertEquals((await client("--connect", "--servername", "wrong.example")).code, 0);
+  const answer = await client("--servername=wrong.example", "--expect=+PONG\\r\\n");
+  assertEquals([answer.code, answer.stderr], [0, ""]);
+  const bad = await client("--connect", "--servername", "a b");
+  assertEquals([bad.code, bad.stderr], [2, "client: Invalid hostname: 'a b'\n"]);
+});
+
+Deno.test("client.ts --tls says that the handshake takes too long", async () => {
+  await using server = new FakeServer(clientEnds);
+  const { code, stderr } = await runClient(server.port, ["--tls", "--connect", "--timeout=0.3"]);
+  assertEquals(code, 28);
+  assertMatch(stderr, /did not finish the TLS handshake within 0\.3 s/);
+});
+
+Deno.test("probe gives the address and the time, or fails as connect does", async () => {
+  await using server = echoing("220 ");
+  const { port } = server;
+  const { address, ms } = await probe({ port, send: Uint8Array.of(1), expect: "220 =\x01" });
+  assertEquals(address, { hostname: "127.0.0.1", port });
+  assert(ms > 0);
+  await rejectsWith(1, probe({ port, expect: "250 " }), "instead of");
+  await rejectsWith(7, probe({ port: closedPort() }), "cannot connect");
+});
