@@ -542,7 +542,7 @@ async function granting(script: Script, missing: string | undefined): Promise<st
   const words = ["deno", "run", ...flags, path, ...script.args()];
   return words.map((word) =>
     /^[\w%+,./:=@-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
-  ).join(" ");
+  ).join(" ").replaceAll("\n", "\\n");
 }
 
 /** The signals that ask a program to end, and the exit codes that shells give those they end. */
@@ -550,9 +550,13 @@ const STOP_SIGNALS = Deno.build.os === "windows"
   ? { SIGINT: EXIT.interrupted, SIGBREAK: EXIT.interrupted } as const
   : { SIGINT: EXIT.interrupted, SIGHUP: 129, SIGTERM: 143 } as const;
 
-/** The exit code for an error, and a sentence with its advice. */
+/** The most characters of an error's message: what a peer sent may be in it, and long. */
+const MAX_MESSAGE = 1900;
+
+/** The exit code for an error, and a sentence in one line with its advice. */
 export async function explain(script: Script, error: unknown): Promise<[number, string]> {
-  const message = error instanceof Error ? error.message : String(error);
+  const text = error instanceof Error ? error.message : String(error);
+  const message = text.slice(0, MAX_MESSAGE).replaceAll("\n", "\\n");
   if (error instanceof Deno.errors.NotCapable) {
     const access = message.match(/^Requires (.*), run again/s)?.[1] ?? message;
     const path = access.match(/^(?:read|write) access to "(.*)"$/s)?.[1];
@@ -566,8 +570,7 @@ export async function explain(script: Script, error: unknown): Promise<[number, 
 /** Says on stderr, in one line, what failed and what to do about it; returns the exit code. */
 export async function report(script: Script, error: unknown): Promise<number> {
   const [code, message] = await explain(script, error);
-  // what a peer sent may be part of it, and long
-  stderr.say(`${script.name}: ${message}`.replaceAll("\n", "\\n").slice(0, 2000));
+  stderr.say(`${script.name}: ${message}`);
   return code;
 }
 
