@@ -9,6 +9,9 @@
 /** The version of this package, as `--version` prints it. */
 export const VERSION = "0.1.0";
 
+/** The oldest Deno that the commands run on; the README says why. */
+export const OLDEST_DENO = "2.9.5";
+
 // --- Errors and exit codes ---------------------------------------------------
 
 /** Exit codes: curl's numbers where curl has one; the README has the table. */
@@ -591,12 +594,24 @@ export function interruption(): AbortSignal {
   return signal;
 }
 
+/** Fails on a Deno before {@linkcode OLDEST_DENO}. */
+function checkDeno() {
+  const { deno } = Deno.version;
+  const [a = [], b = []] = [deno, OLDEST_DENO].map((version) => version.split(/\D/).map(Number));
+  const differs = b.findIndex((number, at) => number !== a[at]);
+  if (differs >= 0 && a[differs]! < b[differs]!) {
+    const message = `this is Deno ${deno}, and ${OLDEST_DENO} or later is needed (deno upgrade)`;
+    throw new TrioError(EXIT.unexpected, message);
+  }
+}
+
 /** Runs a script to its end: its exit code, or that of the error it throws, is the process's. */
 export async function runScript(
   script: Script,
   main: (args: string[]) => Promise<number>,
 ): Promise<never> {
-  const code = await main(Deno.args).catch((error) => report(script, error));
+  const run = async () => (checkDeno(), await main(Deno.args));
+  const code = await run().catch((error) => report(script, error));
   await stdout.flush();
   await stderr.flush();
   Deno.exit(code);
