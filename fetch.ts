@@ -127,8 +127,15 @@ import {
 export { EXIT, TransientError, TrioError } from "./mod.ts";
 export { fileName } from "./protocol/file_name.ts";
 export { type Head, parseHead } from "./protocol/head.ts";
-export { type Progress, progressText, type Timing, timingText } from "./protocol/progress.ts";
-export { bypassesProxy, HttpUrl, parseUrl } from "./protocol/request.ts";
+export {
+  type Progress,
+  progressText,
+  type Timing,
+  timingText,
+  type Width,
+} from "./protocol/progress.ts";
+export type { RateLimit } from "./protocol/rate.ts";
+export { bypassesProxy, type HeaderInput, HttpUrl, parseUrl } from "./protocol/request.ts";
 export { type Framing, framing, ResponseReader } from "./protocol/response.ts";
 export { type Checksum } from "./protocol/checksums.ts";
 export { type FailedAnswer, statusError } from "./protocol/retry.ts";
@@ -227,7 +234,7 @@ const OPTIONS = {
     group: "Connection",
     letter: "x",
     value: { ...anyText("URL", "the URL of a proxy"), secret: true },
-    help: "http or socks5 (http_proxy, …, no_proxy)",
+    help: "http, socks5 (http_proxy, all_proxy, no_proxy, …)",
   },
   cacert: { value: PATH, many: true, help: "trust these PEM certificates too" },
   "connect-timeout": { value: SECONDS, default: 30, help: "from name lookup to TLS" },
@@ -1103,6 +1110,8 @@ class PartFile implements Output {
   #mode: number | undefined;
   #file: Deno.FsFile | undefined;
   #created = false;
+  /** Before its version was asked for: a version that is newer than this is another one. */
+  #asked = new Date();
   /** Writes to different places wait for each other: each is a seek and a write. */
   #writing: Promise<unknown> = Promise.resolve();
 
@@ -1163,6 +1172,7 @@ class PartFile implements Output {
   forget() {
     this.size = 0;
     this.record = this.foreign = undefined;
+    this.#asked = new Date();
   }
 
   async restart(record: VersionRecord) {
@@ -1223,9 +1233,9 @@ class PartFile implements Output {
     this.size += bytes.length;
   }
 
-  /** Writes down which bytes are there, so that gaps are known. */
-  noteSpans(spans: Span[]) {
-    this.#note({ ...this.record!, ranges: spans });
+  /** Writes down which of all bytes are there, so that gaps are known. */
+  noteSpans({ total, ranges }: Pieces) {
+    this.#note({ ...this.record!, total, ranges });
   }
 
   /** All bytes are there, and no gap is left. */
@@ -1247,6 +1257,7 @@ class PartFile implements Output {
     this.options.signal.throwIfAborted();
     this.options.sum?.check();
     this.#verify();
+    optional(() => this.#file!.utimeSync(this.#asked, this.#asked));
     if (this.options.remoteTime) giveRemoteTime(this.#file, this.record);
     if (this.#mode !== undefined) optional(() => Deno.chmodSync(this.#path, this.#mode! & 0o7777));
     try {
@@ -1567,11 +1578,11 @@ class PieceFetch {
   async run(first: HttpResponse) {
     using _ = this.#group;
     const { connections, output } = this.#options;
-    output.noteSpans(this.#pieces.ranges); // before the first byte that has a gap before it
+    output.noteSpans(this.#pieces); // before the first byte that has a gap before it
     const begun = this.#work(first); // before the others: it takes the first piece
     const others = Array.from({ length: connections - 1 }, () => this.#work());
     await Promise.all([begun, ...others]);
-    output.noteSpans(this.#pieces.ranges);
+    output.noteSpans(this.#pieces);
     if (!this.#pieces.complete) throw this.#failure;
     await output.fill();
   }
@@ -1610,7 +1621,7 @@ class PieceFetch {
       await meter.slowDown(mine, this.#group.signal);
       if (performance.now() - this.#noted < FLUSH_MS) continue;
       this.#noted = performance.now();
-      output.noteSpans(this.#pieces.ranges);
+      output.noteSpans(this.#pieces);
     }
   }
 

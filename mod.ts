@@ -7,7 +7,7 @@
  */
 
 /** The version of this package, as `--version` prints it. */
-export const VERSION = "0.1.0";
+export const VERSION = "0.2.0";
 
 /** The oldest Deno that the commands run on; the README says why. */
 export const OLDEST_DENO = "2.9.5";
@@ -148,7 +148,7 @@ export function unbracketed(host: string): string {
 // --- Time --------------------------------------------------------------------
 
 /** The longest time of a timer, in milliseconds: a longer one would fire at once. */
-export const MAX_TIMER_MS = 2 ** 31 - 1;
+export const MAX_TIMER_MS: number = 2 ** 31 - 1;
 /** The longest time that options take, in seconds. */
 export const MAX_TIMER_S: number = Math.floor(MAX_TIMER_MS / 1000);
 

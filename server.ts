@@ -319,7 +319,6 @@ class Peer {
 const RUNTIME_BUDGET = 128;
 /** How many of the reads that wait for their turn go on at a time: each takes a write, too. */
 const TURN_READS = RUNTIME_BUDGET / 4;
-
 /** So many polls with few reads show that nothing is put off. */
 const IDLE_POLLS = 8;
 

@@ -11,12 +11,13 @@ type Chunks = AsyncIterable<Uint8Array<ArrayBuffer>>;
 const MARKED = ["br", "zstd"];
 
 /** With a byte more, which a decoder takes only if the stream was cut short before it. */
-async function* marked(chunks: Chunks): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  // zstd takes no other write behind its end: the byte goes with the last chunk
+async function* marked(chunks: Chunks, coding: string): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  // zstd takes no other write behind its end: the byte goes with the last chunk, which waits
   let last: Uint8Array<ArrayBuffer> = new Uint8Array();
   for await (const chunk of chunks) {
     if (last.length > 0) yield last;
-    last = chunk;
+    if (coding === "zstd") last = chunk;
+    else yield chunk;
   }
   const longer = new Uint8Array(last.length + 1);
   longer.set(last);
@@ -53,7 +54,9 @@ async function* decode(body: Chunks, coding: string): AsyncGenerator<Uint8Array<
   try {
     // an error of any stage reaches the reader through the last one
     yield* pipeline(
-      Readable.from(MARKED.includes(coding) ? marked(whole()) : whole(), { objectMode: false }),
+      Readable.from(MARKED.includes(coding) ? marked(whole(), coding) : whole(), {
+        objectMode: false,
+      }),
       decoder,
       () => {},
     );

@@ -144,6 +144,12 @@ Deno.test("client.ts -i asks for names until exit, and again after an empty line
   assertEquals(messages, ["Ada", "Bob", "exit"]);
 });
 
+Deno.test("client.ts -i --lines greets with an empty line, too", async () => {
+  await using server = serve({ port: 0, delay: 0, lines: true });
+  const { code, stdout } = await runClient(server.addr.port, ["-i", "--lines"], "Ada\n\nBob\n");
+  assertEquals([code, stdout], [0, "Welcome!\nHello, Ada!\nHello, !\nHello, Bob!\n"]);
+});
+
 Deno.test("client.ts --json shows one object a line", async () => {
   await using server = serve({ port: 0, delay: 0 });
   const { port } = server.addr;
