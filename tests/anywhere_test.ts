@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { OLDEST_DENO } from "../mod.ts";
 import { Folder } from "./support/folder.ts";
 import { JsrRegistry } from "./support/jsr_registry.ts";

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { Folder } from "./support/folder.ts";
 import { startPeer } from "./support/peers.ts";
 import { denoArgs, ROOT, run, Running, runScript } from "./support/process.ts";
