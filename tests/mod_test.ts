@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "jsr:@std/assert@^1.0.0";
 import {
   EXIT,
   parseNumber,

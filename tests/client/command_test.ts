@@ -9,7 +9,7 @@ import {
   assertMatch,
   assertRejects,
   assertStringIncludes,
-} from "@std/assert";
+} from "jsr:@std/assert@^1.0.0";
 import { writeAll } from "../../mod.ts";
 import { serve } from "../../server.ts";
 import { encode } from "../support/bytes.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
 import { Caller, quickServer, ServerProcess } from "../support/caller.ts";
 import { IPV6, testPeer } from "../support/peers.ts";
 import { run } from "../support/process.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { Caller, quickServer, refuses, ServerProcess } from "../support/caller.ts";
 
 /** So many callers, welcomed. */
