@@ -11,7 +11,7 @@ import { assertFile, boundedFetch, curl, download, type Report } from "./downloa
 import { serveSite } from "./http_servers.ts";
 import { HTTP, type HttpExercise, type HttpServer } from "./matrix.ts";
 import { holdingRelay } from "./relay.ts";
-import { BIG, CHANGED, makeSite, type Site } from "./site.ts";
+import { BIG, makeSite, type Site } from "./site.ts";
 
 /** A site, a server that serves it, and a folder for what is downloaded. */
 interface Scene {
