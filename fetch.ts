@@ -1128,7 +1128,11 @@ class PartFile implements Output {
   look(info: Deno.FileInfo | undefined) {
     this.isThere = info !== undefined;
     this.#mode = info?.mode ?? undefined;
-    const part = found(() => Deno.lstatSync(this.#path));
+    let part = found(() => Deno.lstatSync(this.#path));
+    if (part?.nlink === 2 && part.ino === info?.ino && part.dev === info.dev) {
+      Deno.removeSync(this.#path); // a run was killed when FILE had both names
+      part = undefined;
+    }
     if (!part) this.#lookElsewhere(info);
     else if (!part.isFile) throw cannotWrite(this.path, "it is no regular file");
     else this.#lookAtPart();
@@ -1157,6 +1161,7 @@ class PartFile implements Output {
       this.#close();
       throw cannotWrite(this.path, "it is left from an earlier run", "leftover");
     }
+    optional(() => Deno.removeSync(`${this.#recordPath}.new`)); // of a run that was killed
     const text = found(() => Deno.readTextFileSync(this.#recordPath));
     if (text === undefined) {
       this.foreign = { isTarget: false, size, modified: mtime ?? new Date() };
@@ -1300,6 +1305,12 @@ class PartFile implements Output {
       optional(() => Deno.removeSync(this.#recordPath));
     }
     this.#close();
+    optional(() => this.#removeOrphan());
+  }
+
+  /** Removes a record whose bytes have become FILE, if a run was killed before it could. */
+  #removeOrphan() {
+    if (!found(() => Deno.lstatSync(this.#path))) Deno.removeSync(this.#recordPath);
   }
 
   /** Makes it empty, and makes it if it is not there. */
@@ -2331,7 +2342,7 @@ class Command {
     } catch (error) {
       const [code, message] = await explain(this.#script, error);
       const told = progress.continuable ? `${message}; -C goes on` : message;
-      this.#say(`fetch: ${told.replaceAll("\n", "\\n").slice(0, 2000)}`);
+      this.#say(`fetch: ${told}`);
       if (this.given.json) {
         const known = { version: 1, url: url && withoutUser(url), file };
         await this.#printJson(file, { ...known, error: { code, message: printable(told) } })

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@^1.0.0";
 import { draw } from "../bench/chart.ts";
 import { type Bench, interleave } from "../bench/programs.ts";
 import {

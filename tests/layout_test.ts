@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
 import { withOptionTables } from "./support/option_table.ts";
 import { ROOT } from "./support/process.ts";
 import { parseSource } from "./support/source.ts";
@@ -24,7 +24,7 @@ Deno.test("layout: mod.ts knows no HTTP, no greeting and no file", () => {
   assertEquals(MOD.names.filter((name) => words.test(name)), []);
   const granted = [
     ...["addSignalListener", "args", "build", "Conn", "errors", "exit", "mainModule", "NetAddr"],
-    ...["Signal", "stderr", "stdout"],
+    ...["Signal", "stderr", "stdout", "version"],
   ];
   assertEquals(MOD.denoNames.filter((name) => !granted.includes(name)), []);
 });

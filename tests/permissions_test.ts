@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { Folder } from "./support/folder.ts";
 import { startPeer } from "./support/peers.ts";
 import { denoArgs, ROOT, run, Running, runScript } from "./support/process.ts";
@@ -188,6 +188,7 @@ const HINTED: { args: string[]; read?: string; write?: string; saved?: string }[
   { args: ["-o", "/dev/null"], write: "/dev/null" },
   { args: ["-o", "it's a file"], saved: "it's a file" },
   { args: ["-o", '$(x) "*" ~'], saved: '$(x) "*" ~' },
+  { args: ["-H", `X: ${"y".repeat(3000)}`, "-o", "f"] },
   // the runtime cannot be told a name with a comma
   { args: ["-o", "a,b"], read: ".", write: ".", saved: "a,b" },
   { args: ["-o", "c,d/a,b"], read: ".", write: ".", saved: "c,d/a,b" },
@@ -197,7 +198,8 @@ const HINTED: { args: string[]; read?: string; write?: string; saved?: string }[
 ];
 
 for (const { args, read, write, saved = "f" } of HINTED) {
-  Deno.test(`permissions: the hint of fetch.ts ${args.join(" ")} grants what is missing`, async () => {
+  const line = args.join(" ").replace(/y{10,}/, "…");
+  Deno.test(`permissions: the hint of fetch.ts ${line} grants what is missing`, async () => {
     await using server = answerAll(() =>
       PAGE().replace("\r\n", "\r\nContent-Disposition: attachment; filename=given\r\n")
     );

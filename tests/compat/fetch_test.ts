@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { Folder } from "../support/folder.ts";
 import { IPV6, type Peer, stepPeer, testPeer } from "../support/peers.ts";
 import { assertFile, boundedFetch, curl, download, type Report } from "./download.ts";

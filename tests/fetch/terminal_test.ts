@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { EXIT } from "../../mod.ts";
 import { isSame, noise } from "../support/bytes.ts";
 import { Folder } from "../support/folder.ts";

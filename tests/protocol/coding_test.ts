@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "jsr:@std/assert@^1.0.0";
 import zlib from "node:zlib";
 import { EXIT, readUntilEof, type Source, TrioError } from "../../mod.ts";
 import { decoded } from "../../protocol/coding.ts";

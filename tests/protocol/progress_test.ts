@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { grouped, progressText, sumOf, timingText } from "../../protocol/progress.ts";
 import { fc } from "../support/fuzz.ts";
 

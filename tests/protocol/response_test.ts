@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
 import { framing, parseHead, ResponseReader } from "../../fetch.ts";
 import { throwsWith } from "../support/assertions.ts";
 import { bytesOf } from "../support/bytes.ts";

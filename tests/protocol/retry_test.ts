@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
 import { EXIT, TransientError, TrioError } from "../../mod.ts";
 import { parseHead } from "../../protocol/head.ts";
 import { pauseBefore, statusError } from "../../protocol/retry.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "jsr:@std/assert@^1.0.0";
 import zlib from "node:zlib";
 import { ZstdFrame } from "../../protocol/zstd.ts";
 import { joined, noise } from "../support/bytes.ts";
