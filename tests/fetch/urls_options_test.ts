@@ -248,7 +248,7 @@ testOption("--parallel", "ends all on a signal", async (_run, folder) => {
 });
 
 testOption("--connections", "fetches one file over several", async (_run, folder) => {
-  const body = noise(3_000_000), four = Promise.withResolvers<void>();
+  const body = noise(12_000_000), four = Promise.withResolvers<void>();
   const lines = ['ETag: "1"', "Accept-Ranges: bytes"];
   await using origin = new Origin(({ headers }) => {
     const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(headers.get("range") ?? "") ?? [];
