@@ -25,7 +25,7 @@ async function testedOptions(): Promise<string[]> {
 }
 
 /** A good value for each that options take, by its name in the help. */
-const GOOD: Record<string, string> = { N: "1", S: "1", SIZE: "5K", "A-B": "0-9" };
+const GOOD: Record<string, string> = { HEX: SHA256, N: "1", S: "1", SIZE: "5K", "A-B": "0-9" };
 
 Deno.test("fetch.ts --help has all options, each tested by its name, and no other", async () => {
   const names = (await helpedOptions("fetch.ts")).map(({ name }) => name);
