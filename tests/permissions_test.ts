@@ -19,7 +19,10 @@ const readme = await Deno.readTextFile(`${ROOT}README.md`);
 /** The commands, and the `deno run` line behind each that names its permissions. */
 const commands = new Map<string, string>();
 for (const name of Object.keys(tasks)) add(`deno task ${name}`);
-for (const [command] of readme.matchAll(/\bdeno (task|run) [^`#|&;"\n]+/g)) add(command.trim());
+// an alias is the beginning of a command only
+for (
+  const [command] of readme.replace(/^alias .*$/gm, "").matchAll(/\bdeno (task|run) [^`#|&;\n]+/g)
+) add(command.trim());
 
 function add(command: string) {
   const [, name, rest] = command.match(/^deno task (\S+)(.*)$/) ?? [];
@@ -46,7 +49,7 @@ async function prepare(command: string, stack: AsyncDisposableStack): Promise<At
     const words = line.includes(option) ? line : line + option;
     const exec = words.replaceAll(/\b(9999|8080)\b/g, String(port))
       .replace("deno run", `exec '${Deno.execPath()}' run --no-prompt`)
-      .replace(/ (?:\$PWD\/)?([^\s/]\S*\.ts)\b/, ` '${ROOT}$1'`);
+      .replace(/ ([^\s/]\S*\.ts)\b/, ` '${ROOT}$1'`);
     return ["-c", exec];
   };
   switch (command.match(/\S+\.ts\b/)?.[0]) {
