@@ -44,6 +44,7 @@ import {
   type OptionTable,
   type Parsed,
   parseOptions,
+  pathNeeds,
   runScript,
   type Script,
   sleep,
@@ -62,6 +63,7 @@ import {
 import { escaped, quote, unescaped } from "./protocol/escapes.ts";
 import { Replies, replyTo } from "./protocol/greeting.ts";
 import { histogram, type Statistics, statistics, toMicroseconds } from "./protocol/statistics.ts";
+
 export { type Address, EXIT, Replies, type Statistics, statistics, TransientError, TrioError };
 
 // --- Options and results -----------------------------------------------------
@@ -239,11 +241,13 @@ class Link implements Disposable {
       this.#secure = true;
       await conn.handshake();
     } catch (cause) {
-      const what = systemReason(cause);
-      if (what.startsWith("Invalid hostname")) throw usageError(what);
-      throw what.startsWith("invalid peer certificate")
-        ? new TrioError(EXIT.certificate, `${this.where} is not trusted: ${what}`, { cause })
-        : systemError(EXIT.tls, `TLS with ${this.where} failed`, cause);
+      const reason = systemReason(cause);
+      if (reason.startsWith("Invalid hostname")) throw usageError(reason);
+      const { tlsError } = await import("./protocol/tls.ts");
+      const { code, message } = tlsError(cause, this.where);
+      throw code === EXIT.certificate
+        ? new TrioError(code, message, { cause })
+        : new TransientError(code, message, { cause });
     }
   }
 
@@ -519,6 +523,34 @@ export async function probe(options: ProbeOptions = {}): Promise<Probed> {
 
 // --- What is shown -----------------------------------------------------------
 
+/** What is shown, in order: a line is written while what comes next is waited for. */
+class Screen {
+  #last: Promise<void> = Promise.resolve();
+
+  /** When quiet, shows only summaries; waits no more when `signal` aborts. */
+  constructor(readonly json: boolean, readonly quiet: boolean, readonly signal: AbortSignal) {}
+
+  /** Shows a line, or the event it tells as JSON, once the one before is written. */
+  async show(line: string, event: ClientEvent): Promise<void> {
+    if (this.quiet && event.event !== "summary") return;
+    const time = new Date().toISOString();
+    await this.flush();
+    this.#last = stdout.print(this.json ? jsonLine({ time, ...event } satisfies TimedEvent) : line);
+    this.#last.catch(() => {}); // who flushes is told
+  }
+
+  /** Waits until all is written; not for a reader who keeps others from ending. */
+  async flush(): Promise<void> {
+    if (this.signal.aborted) return;
+    try {
+      await abortable(this.#last, this.signal);
+    } catch (error) {
+      this.signal.throwIfAborted();
+      throw new TrioError(EXIT.write, `cannot write the output: ${systemReason(error)}`);
+    }
+  }
+}
+
 /** What one run of the command line is to do. */
 interface Session extends Required<Omit<ConnectOptions, "servername">> {
   servername: string | undefined;
@@ -542,28 +574,12 @@ interface Session extends Required<Omit<ConnectOptions, "servername">> {
   /** What a path may lose, in percent, and how long it may take, in milliseconds. */
   maxLoss: number | undefined;
   maxP99: number | undefined;
-  json: boolean;
-  quiet: boolean;
   verbose: boolean;
+  screen: Screen;
   /** Aborts when the process is asked to end. */
   interrupted: AbortSignal;
   /** The end of waiting or pinging; its signal is `signal`, and aborts with `interrupted`, too. */
   limit: Deadline;
-}
-
-/** Prints a line, or the event it tells as JSON; when quiet, only a summary. */
-async function show(session: Session, line: string, event: ClientEvent): Promise<void> {
-  const { json, quiet, signal } = session;
-  if (quiet && event.event !== "summary") return;
-  const time = new Date().toISOString();
-  const printed = stdout.print(json ? jsonLine({ time, ...event } satisfies TimedEvent) : line);
-  if (signal.aborted) return void printed.catch(() => {}); // the last line: the end waits for it
-  try {
-    await abortable(printed, signal);
-  } catch (error) {
-    signal.throwIfAborted();
-    throw new TrioError(EXIT.write, `cannot write the output: ${systemReason(error)}`);
-  }
 }
 
 /** A line for people, and the same for programs. */
@@ -576,7 +592,12 @@ interface Shown {
 async function enter(session: Session): Promise<Greeter> {
   const greeter = await connect(session);
   const { welcome } = greeter, address = hostPort(greeter.address);
-  await show(session, welcome, { event: "welcome", server: hostPort(session), address, welcome });
+  await session.screen.show(welcome, {
+    event: "welcome",
+    server: hostPort(session),
+    address,
+    welcome,
+  });
   return greeter;
 }
 
@@ -642,7 +663,7 @@ async function seeGone(session: Session): Promise<void> {
   } catch (error) {
     const { cause } = error as Error;
     if (!(cause instanceof Deno.errors.ConnectionRefused)) throw error;
-    return await show(session, `${server} is gone`, { event: "gone", server });
+    return await session.screen.show(`${server} is gone`, { event: "gone", server });
   }
   throw new TransientError(EXIT.timeout, `${server} still accepts`, { topic: "wait" });
 }
@@ -666,18 +687,20 @@ async function* linesOfStdin(signal: AbortSignal): AsyncGenerator<string> {
 
 /** The names from stdin, asked for if interactive. */
 async function* namesFromStdin(session: Session, signal: AbortSignal): AsyncGenerator<string> {
-  const { interactive, lines } = session;
+  const { interactive, lines, screen } = session;
   let asked = false;
-  function ask() {
-    asked = interactive;
-    if (asked) stderr.write(encoder.encode("Name: ")).catch(() => {});
+  async function ask() {
+    if (!interactive) return;
+    await screen.flush(); // the prompt is below it
+    asked = true;
+    stderr.write(encoder.encode("Name: ")).catch(() => {});
   }
   try {
-    ask();
+    await ask();
     for await (const name of linesOfStdin(signal)) {
       asked = false;
       if (name || lines || !interactive) yield name;
-      ask();
+      await ask();
     }
   } catch (error) {
     if (error instanceof TrioError) throw error; // the reason of the signal
@@ -698,16 +721,11 @@ async function* allNames(session: Session, signal: AbortSignal): AsyncGenerator<
 
 /** Greets as each name until `exit`, and leaves. */
 async function greetAll(greeter: Greeter, session: Session): Promise<void> {
-  let shown = Promise.resolve();
   for await (const name of allNames(session, greeter.signal)) {
     if (name === "exit") break;
     const { line, event } = await askName(greeter, name);
-    await shown; // a line is written while the next name is answered
-    shown = show(session, line, event);
-    if (session.interactive) await shown; // the prompt is below it
-    else shown.catch(() => {}); // the next one who waits is told
+    await session.screen.show(line, event);
   }
-  await shown;
   await greeter.exit();
 }
 
@@ -804,18 +822,20 @@ async function askAgain(question: Question, tally: Tally, session: Session): Pro
   for (let due = performance.now(); tally.sent < count;) {
     const seq = tally.sent + 1;
     const answer = await question.ask(seq).catch((error) => {
-      signal.throwIfAborted(); // this one is neither answered nor lost
-      if (!isLoss(error)) throw error;
+      if (!isLoss(error)) throw error; // one that is interrupted is neither answered nor lost
       return tally.loss = error;
     });
     tally.sent = seq;
     if (answer instanceof TrioError) {
       const { message: error, code } = answer;
-      await show(session, `lost seq=${seq}: ${error}`, { event: "lost", seq, error, code });
+      await session.screen.show(`lost seq=${seq}: ${error}`, { event: "lost", seq, error, code });
     } else {
       const { line, event } = answer;
       tally.times.push(event.ms);
-      await show(session, `${line} seq=${seq} time=${event.ms.toFixed(3)} ms`, { ...event, seq });
+      await session.screen.show(`${line} seq=${seq} time=${event.ms.toFixed(3)} ms`, {
+        ...event,
+        seq,
+      });
     }
     const now = performance.now();
     due = Math.max(due + interval * 1000, now);
@@ -840,7 +860,7 @@ async function summarize(what: string, tally: Tally, session: Session): Promise<
   }
   if (Deno.stdout.isTerminal()) lines.push(...histogram(times));
   const counts = { sent, received, lost, lostPercent };
-  await show(session, lines.join("\n"), { event: "summary", server, ...counts, ...found });
+  await session.screen.show(lines.join("\n"), { event: "summary", server, ...counts, ...found });
 }
 
 /** Says with an error that the path was not good enough; else gives the code of the last loss. */
@@ -894,7 +914,7 @@ const ESCAPED: Value<Uint8Array<ArrayBuffer>> = {
 };
 
 /** The options. */
-export const OPTIONS = {
+const OPTIONS = {
   hostname: {
     group: "The server",
     value: anyText("HOST", "a name or address"),
@@ -1060,10 +1080,27 @@ async function startSession(options: Given): Promise<Session> {
     interrupted,
     limit,
     signal: limit.signal,
+    screen: new Screen(options.json, options.quiet, limit.signal),
     tls: options.tls || caCerts.length > 0 || options.servername !== undefined,
     maxLoss: options["max-loss"],
     maxP99: options["max-p99"],
   };
+}
+
+/** Does what was asked for; gives the exit code. */
+async function run(session: Session): Promise<number> {
+  const probes = session.connect || session.expect;
+  if (session.gone) await keepTrying(session, () => seeGone(session));
+  else if (session.ping) {
+    return await ping(probes ? new AskProbe(session) : new AskGreeting(session), session);
+  } else if (probes) {
+    const { line, event } = await keepTrying(session, () => probeOnce(session));
+    await session.screen.show(line, event);
+  } else {
+    await using greeter = await keepTrying(session, () => enter(session));
+    if (session.names.length) await greetAll(greeter, session);
+  }
+  return EXIT.ok;
 }
 
 async function main(args: string[]): Promise<number> {
@@ -1072,18 +1109,12 @@ async function main(args: string[]): Promise<number> {
     await stdout.print(options.help ? helpText(INTRO, OPTIONS, OUTRO) : `client.ts ${VERSION}`);
     return EXIT.ok;
   }
-  const session = await startSession(options), probes = session.connect || session.expect;
-  if (session.gone) await keepTrying(session, () => seeGone(session));
-  else if (session.ping) {
-    return await ping(probes ? new AskProbe(session) : new AskGreeting(session), session);
-  } else if (probes) {
-    const { line, event } = await keepTrying(session, () => probeOnce(session));
-    await show(session, line, event);
-  } else {
-    await using greeter = await keepTrying(session, () => enter(session));
-    if (session.names.length) await greetAll(greeter, session);
+  const session = await startSession(options);
+  try {
+    return await run(session);
+  } finally {
+    await session.screen.flush(); // what failed is said below it
   }
-  return EXIT.ok;
 }
 
 /** How the script is told about: its name, its advice, what it needs to be granted. */
@@ -1104,7 +1135,7 @@ const SCRIPT: Script = {
     const options = await parseOptions(Deno.args, OPTIONS);
     return [
       `net=${hostPort(readServer(options))}`,
-      ...options.cacert.map((file) => `read=${file}`),
+      ...pathNeeds("read", options.cacert),
     ];
   },
   args: () => Deno.args,

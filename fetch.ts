@@ -40,6 +40,7 @@ import {
   type OptionTable,
   type Parsed,
   parseOptions,
+  pathNeeds,
   printable,
   readAll,
   readUntilEof,
@@ -173,7 +174,7 @@ const SHA256: Value<string> = {
 };
 
 /** The options of the command line, and what holds without them. */
-export const OPTIONS = {
+const OPTIONS = {
   output: {
     group: "Output",
     letter: "o",
@@ -233,7 +234,7 @@ export const OPTIONS = {
     group: "Connection",
     letter: "x",
     value: { ...anyText("URL", "the URL of a proxy"), secret: true },
-    help: "http or socks5 (http_proxy, …, no_proxy)",
+    help: "http, socks5 (http_proxy, all_proxy, no_proxy, …)",
   },
   cacert: { value: PATH, many: true, help: "trust these PEM certificates too" },
   "connect-timeout": { value: SECONDS, default: 30, help: "from name lookup to TLS" },
@@ -1109,6 +1110,8 @@ class PartFile implements Output {
   #mode: number | undefined;
   #file: Deno.FsFile | undefined;
   #created = false;
+  /** Before its version was asked for: a version that is newer than this is another one. */
+  #asked = new Date();
   /** Writes to different places wait for each other: each is a seek and a write. */
   #writing: Promise<unknown> = Promise.resolve();
 
@@ -1125,7 +1128,11 @@ class PartFile implements Output {
   look(info: Deno.FileInfo | undefined) {
     this.isThere = info !== undefined;
     this.#mode = info?.mode ?? undefined;
-    const part = found(() => Deno.lstatSync(this.#path));
+    let part = found(() => Deno.lstatSync(this.#path));
+    if (part?.nlink === 2 && part.ino === info?.ino && part.dev === info.dev) {
+      Deno.removeSync(this.#path); // a run was killed when FILE had both names
+      part = undefined;
+    }
     if (!part) this.#lookElsewhere(info);
     else if (!part.isFile) throw cannotWrite(this.path, "it is no regular file");
     else this.#lookAtPart();
@@ -1154,6 +1161,7 @@ class PartFile implements Output {
       this.#close();
       throw cannotWrite(this.path, "it is left from an earlier run", "leftover");
     }
+    optional(() => Deno.removeSync(`${this.#recordPath}.new`)); // of a run that was killed
     const text = found(() => Deno.readTextFileSync(this.#recordPath));
     if (text === undefined) {
       this.foreign = { isTarget: false, size, modified: mtime ?? new Date() };
@@ -1169,6 +1177,7 @@ class PartFile implements Output {
   forget() {
     this.size = 0;
     this.record = this.foreign = undefined;
+    this.#asked = new Date();
   }
 
   async restart(record: VersionRecord) {
@@ -1229,9 +1238,9 @@ class PartFile implements Output {
     this.size += bytes.length;
   }
 
-  /** Writes down which bytes are there, so that gaps are known. */
-  noteSpans(spans: Span[]) {
-    this.#note({ ...this.record!, ranges: spans });
+  /** Writes down which of all bytes are there, so that gaps are known. */
+  noteSpans({ total, ranges }: Pieces) {
+    this.#note({ ...this.record!, total, ranges });
   }
 
   /** All bytes are there, and no gap is left. */
@@ -1253,6 +1262,7 @@ class PartFile implements Output {
     this.options.signal.throwIfAborted();
     this.options.sum?.check();
     this.#verify();
+    optional(() => this.#file!.utimeSync(this.#asked, this.#asked));
     if (this.options.remoteTime) giveRemoteTime(this.#file, this.record);
     if (this.#mode !== undefined) optional(() => Deno.chmodSync(this.#path, this.#mode! & 0o7777));
     try {
@@ -1295,6 +1305,12 @@ class PartFile implements Output {
       optional(() => Deno.removeSync(this.#recordPath));
     }
     this.#close();
+    optional(() => this.#removeOrphan());
+  }
+
+  /** Removes a record whose bytes have become FILE, if a run was killed before it could. */
+  #removeOrphan() {
+    if (!found(() => Deno.lstatSync(this.#path))) Deno.removeSync(this.#recordPath);
   }
 
   /** Makes it empty, and makes it if it is not there. */
@@ -1573,11 +1589,11 @@ class PieceFetch {
   async run(first: HttpResponse) {
     using _ = this.#group;
     const { connections, output } = this.#options;
-    output.noteSpans(this.#pieces.ranges); // before the first byte that has a gap before it
+    output.noteSpans(this.#pieces); // before the first byte that has a gap before it
     const begun = this.#work(first); // before the others: it takes the first piece
     const others = Array.from({ length: connections - 1 }, () => this.#work());
     await Promise.all([begun, ...others]);
-    output.noteSpans(this.#pieces.ranges);
+    output.noteSpans(this.#pieces);
     if (!this.#pieces.complete) throw this.#failure;
     await output.fill();
   }
@@ -1616,7 +1632,7 @@ class PieceFetch {
       await meter.slowDown(mine, this.#group.signal);
       if (performance.now() - this.#noted < FLUSH_MS) continue;
       this.#noted = performance.now();
-      output.noteSpans(this.#pieces.ranges);
+      output.noteSpans(this.#pieces);
     }
   }
 
@@ -2215,6 +2231,17 @@ function headText({ head }: HttpResponse): string {
   return head.lines.map(shown).join("\n");
 }
 
+/** Whether it is written to as it is: nothing stands beside it. */
+function isDevice(path: string): boolean {
+  return path.startsWith("/dev/");
+}
+
+/** A file, and what is beside it while it is incomplete. */
+function filesOf(file: string): string[] {
+  const part = partName(file);
+  return isDevice(file) ? [file] : [file, part, `${part}.json`];
+}
+
 /** A command line: its options, and what its URLs have in common. */
 class Command {
   /** The hosts that were connected to, and the files: what a hint grants. */
@@ -2232,7 +2259,7 @@ class Command {
     this.#script = {
       name: "fetch",
       advice: ADVICE,
-      needs: () => this.#needs(),
+      needs: (missing) => this.#needs(missing),
       args: () => args.map((word) => this.#masked(word)),
     };
   }
@@ -2315,7 +2342,7 @@ class Command {
     } catch (error) {
       const [code, message] = await explain(this.#script, error);
       const told = progress.continuable ? `${message}; -C goes on` : message;
-      this.#say(`fetch: ${told.replaceAll("\n", "\\n").slice(0, 2000)}`);
+      this.#say(`fetch: ${told}`);
       if (this.given.json) {
         const known = { version: 1, url: url && withoutUser(url), file };
         await this.#printJson(file, { ...known, error: { code, message: printable(told) } })
@@ -2407,29 +2434,30 @@ class Command {
   }
 
   /** What `deno run` has to grant for all that was asked for, and no more. */
-  #needs(): string[] {
+  #needs(missing: string | undefined): string[] {
     const { given } = this;
     const asked = this.#urls.map((url) => URL.parse(withScheme(url)));
     const first = asked.flatMap((url) =>
       url ? [hostPort({ hostname: unbracketed(url.hostname), port: portOf(url) })] : []
     );
-    const folder = given["output-dir"]?.replace(/\/*$/, "/") ?? "";
-    const files = [...this.#files].flatMap((file) => {
-      const part = partName(folder + file);
-      return [folder + file, part, `${part}.json`];
-    });
+    const dir = given["output-dir"], prefix = dir?.replace(/\/*$/, "/") ?? "";
+    const files = [...this.#files].flatMap((file) => filesOf(prefix + file));
     const lists = [given["input-file"], given.checksum, given["netrc-file"]]
       .filter((path) => path !== undefined && path !== "-" && !/^https?:/i.test(path)) as string[];
     const headers = given.header.filter((line) => line.startsWith("@")).map((line) =>
       line.slice(1)
     );
-    const granted = [
-      ["net", this.#hosts.size > 0 ? [...this.#hosts] : first],
-      ["read", [...files, ...given.cacert, ...lists, ...headers]],
-      ["write", files],
-    ] as const;
-    return granted.filter(([, names]) => names.length > 0)
-      .map(([kind, names]) => `${kind}=${names.join(",")}`);
+    const inputs = [...given.cacert, ...lists, ...headers];
+    // a name that the server gave, or where a link leads
+    if (missing && ![...inputs, ...files, dir].some((path) => `/${missing}`.endsWith(`/${path}`))) {
+      files.push(...filesOf(missing.replace(/\.part(\.json)?$/, "")));
+    }
+    const hosts = this.#hosts.size > 0 ? [...this.#hosts] : first;
+    return [
+      ...hosts.length > 0 ? [`net=${hosts.join(",")}`] : [],
+      ...pathNeeds("read", [...files.filter((path) => !isDevice(path)), ...inputs]),
+      ...pathNeeds("write", [...dir === undefined ? [] : [dir], ...files]),
+    ];
   }
 
   /** An argument without secrets. */

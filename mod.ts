@@ -7,7 +7,10 @@
  */
 
 /** The version of this package, as `--version` prints it. */
-export const VERSION = "0.1.0";
+export const VERSION = "0.2.0";
+
+/** The oldest Deno that the commands run on; the README says why. */
+export const OLDEST_DENO = "2.9.5";
 
 // --- Errors and exit codes ---------------------------------------------------
 
@@ -413,7 +416,7 @@ function spellOut(args: readonly string[], table: OptionTable): string[] {
   const options: string[] = [], others: string[] = [], rest = [...args];
   const letters = new Map(Object.entries(table).map(([name, { letter }]) => [letter, name]));
   for (let arg; (arg = rest.shift()) !== undefined;) {
-    const [, given, more] = arg.match(/^(--[^=]+|-[^-])(.*)$/su) ?? [];
+    const [, given, more] = arg.match(/^(--[^=]*|-[^-])(.*)$/su) ?? [];
     if (arg === "--") return [...others, ...options, "--", ...rest];
     else if (given === undefined) others.push(arg);
     else {
@@ -504,15 +507,36 @@ export interface Script {
   name: string;
   /** What to do about an error, by its topic or its code. */
   advice: Readonly<Record<string, string>>;
-  /** The flags it needs, those of permissions without `--allow-`: `net=127.0.0.1:80`. */
-  needs: () => string[] | Promise<string[]>;
+  /**
+   * The flags it needs, those of permissions without `--allow-`: `net=127.0.0.1:80`. `missing` is
+   * the path that it was not granted, if it was a path.
+   */
+  needs: (missing?: string) => string[] | Promise<string[]>;
   /** The arguments, without secrets. */
   args: () => string[];
 }
 
-/** The command that grants what the script needs, to be pasted in any folder. */
-async function granting(script: Script): Promise<string> {
-  const flags = (await script.needs())
+/**
+ * The flag that grants access to files and folders, as {@linkcode Script.needs} has it; none if there
+ * are none. A comma ends a path there, however it is written: what has one is granted by its folder.
+ */
+export function pathNeeds(kind: "read" | "write", paths: Iterable<string>): string[] {
+  const granted = new Set(paths);
+  for (const path of granted) {
+    if (!path.includes(",")) continue;
+    granted.delete(path);
+    const [folder = "."] = path.match(/^.*(?=\/)/s) ?? [];
+    granted.add(folder || "/"); // it comes up again, if it has a comma itself
+  }
+  return granted.size > 0 ? [`${kind}=${[...granted].join(",")}`] : [];
+}
+
+/**
+ * The command that grants what the script needs, to be pasted in any folder: files stay as they
+ * were named there, too.
+ */
+async function granting(script: Script, missing: string | undefined): Promise<string> {
+  const flags = (await script.needs(missing))
     .map((need) => need.startsWith("unstable-") ? `--${need}` : `--allow-${need}`);
   const { mainModule } = Deno;
   const path = mainModule.startsWith("file:")
@@ -521,7 +545,7 @@ async function granting(script: Script): Promise<string> {
   const words = ["deno", "run", ...flags, path, ...script.args()];
   return words.map((word) =>
     /^[\w%+,./:=@-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
-  ).join(" ");
+  ).join(" ").replaceAll("\n", "\\n");
 }
 
 /** The signals that ask a program to end, and the exit codes that shells give those they end. */
@@ -529,12 +553,17 @@ const STOP_SIGNALS = Deno.build.os === "windows"
   ? { SIGINT: EXIT.interrupted, SIGBREAK: EXIT.interrupted } as const
   : { SIGINT: EXIT.interrupted, SIGHUP: 129, SIGTERM: 143 } as const;
 
-/** The exit code for an error, and a sentence with its advice. */
+/** The most characters of an error's message: what a peer sent may be in it, and long. */
+const MAX_MESSAGE = 1900;
+
+/** The exit code for an error, and a sentence in one line with its advice. */
 export async function explain(script: Script, error: unknown): Promise<[number, string]> {
-  const message = error instanceof Error ? error.message : String(error);
+  const text = error instanceof Error ? error.message : String(error);
+  const message = text.slice(0, MAX_MESSAGE).replaceAll("\n", "\\n");
   if (error instanceof Deno.errors.NotCapable) {
     const access = message.match(/^Requires (.*), run again/s)?.[1] ?? message;
-    return [EXIT.permission, `${access} is not granted (run: ${await granting(script)})`];
+    const path = access.match(/^(?:read|write) access to "(.*)"$/s)?.[1];
+    return [EXIT.permission, `${access} is not granted (run: ${await granting(script, path)})`];
   }
   if (!(error instanceof TrioError)) return [EXIT.unexpected, message];
   const advice = script.advice[error.topic ?? error.code];
@@ -544,8 +573,7 @@ export async function explain(script: Script, error: unknown): Promise<[number, 
 /** Says on stderr, in one line, what failed and what to do about it; returns the exit code. */
 export async function report(script: Script, error: unknown): Promise<number> {
   const [code, message] = await explain(script, error);
-  // what a peer sent may be part of it, and long
-  stderr.say(`${script.name}: ${message}`.replaceAll("\n", "\\n").slice(0, 2000));
+  stderr.say(`${script.name}: ${message}`);
   return code;
 }
 
@@ -566,12 +594,24 @@ export function interruption(): AbortSignal {
   return signal;
 }
 
+/** Fails on a Deno before {@linkcode OLDEST_DENO}. */
+function checkDeno() {
+  const { deno } = Deno.version;
+  const [a = [], b = []] = [deno, OLDEST_DENO].map((version) => version.split(/\D/).map(Number));
+  const differs = b.findIndex((number, at) => number !== a[at]);
+  if (differs >= 0 && a[differs]! < b[differs]!) {
+    const message = `this is Deno ${deno}, and ${OLDEST_DENO} or later is needed (deno upgrade)`;
+    throw new TrioError(EXIT.unexpected, message);
+  }
+}
+
 /** Runs a script to its end: its exit code, or that of the error it throws, is the process's. */
 export async function runScript(
   script: Script,
   main: (args: string[]) => Promise<number>,
 ): Promise<never> {
-  const code = await main(Deno.args).catch((error) => report(script, error));
+  const run = async () => (checkDeno(), await main(Deno.args));
+  const code = await run().catch((error) => report(script, error));
   await stdout.flush();
   await stderr.flush();
   Deno.exit(code);

@@ -33,6 +33,7 @@ import {
   type OptionTable,
   type OutputStream,
   parseOptions,
+  pathNeeds,
   printable,
   runScript,
   type Script,
@@ -318,7 +319,6 @@ class Peer {
 const RUNTIME_BUDGET = 128;
 /** How many of the reads that wait for their turn go on at a time: each takes a write, too. */
 const TURN_READS = RUNTIME_BUDGET / 4;
-
 /** So many polls with few reads show that nothing is put off. */
 const IDLE_POLLS = 8;
 
@@ -401,8 +401,9 @@ const WARN_MS = 60_000;
 const ADMISSION_S = 10;
 /** Milliseconds between two sweeps, at most. */
 const SWEEP_MS = 1000;
+
 /** Milliseconds without a word after which nothing of a peer is on its way, when it is let go. */
-const QUIET_MS = 20;
+const QUIET_MS = 50;
 
 /** Whether a connection failed, before it was accepted, for reasons of its own. */
 function isPeerGone(error: unknown): boolean {
@@ -963,7 +964,7 @@ const SCRIPT: Script = {
     return [
       ...reuse ? ["unstable-net"] : [],
       `net=${addresses}`,
-      ...files.length ? [`read=${files}`] : [],
+      ...pathNeeds("read", files),
     ];
   },
   args: () => Deno.args,

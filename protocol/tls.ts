@@ -9,7 +9,7 @@ function certificateReason(why: string): string {
   if (why.startsWith("UnknownIssuer")) return "unknown issuer";
   if (/not ?valid ?for ?name/i.test(why)) return "it is for another name";
   if (/expired/i.test(why)) return "it has expired";
-  if (why.startsWith("CaUsedAsEndEntity")) {
+  if (why.includes("CaUsedAsEndEntity")) {
     return "it is an authority's own, which signs others and serves nobody; make one for the " +
       "server, signed by it";
   }

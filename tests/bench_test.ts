@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@^1.0.0";
 import { type BarChart, COLOURS, describe, draw, type LineChart } from "../bench/chart.ts";
 import { type Bench, interleave, type Plan } from "../bench/programs.ts";
 import { comparison, line, markdown, targetTable, usedTable } from "../bench/report.ts";

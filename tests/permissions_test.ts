@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { Folder } from "./support/folder.ts";
 import { startPeer } from "./support/peers.ts";
 import { denoArgs, ROOT, run, Running, runScript } from "./support/process.ts";
@@ -19,7 +19,10 @@ const readme = await Deno.readTextFile(`${ROOT}README.md`);
 /** The commands, and the `deno run` line behind each that names its permissions. */
 const commands = new Map<string, string>();
 for (const name of Object.keys(tasks)) add(`deno task ${name}`);
-for (const [command] of readme.matchAll(/\bdeno (task|run) [^`#|&;\n]+/g)) add(command.trim());
+// an alias is the beginning of a command only
+for (
+  const [command] of readme.replace(/^alias .*$/gm, "").matchAll(/\bdeno (task|run) [^`#|&;\n]+/g)
+) add(command.trim());
 
 function add(command: string) {
   const [, name, rest] = command.match(/^deno task (\S+)(.*)$/) ?? [];
@@ -167,17 +170,60 @@ Deno.test("permissions: fetch.ts takes a proxy from the environment where it may
 Deno.test("permissions: fetch.ts --cacert needs to read that file", async () => {
   await using server = answerAll(PAGE);
   await using folder = new Folder("permissions");
-  const file = `${folder.path}/ca.pem`;
-  await Deno.writeTextFile(file, "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n");
+  const file = folder.write("ca.pem", "not in PEM form");
   const get = (...permissions: string[]) =>
     runScript("fetch.ts", ["--output=-", "--cacert", file, `http://127.0.0.1:${server.port}/`], {
       permissions: ["--allow-net", ...permissions],
     });
-  assertEquals((await get(`--allow-read=${file}`)).stdout, "Hello\n");
+  const read = await get(`--allow-read=${file}`);
+  assertMatch(read.stderr, /^fetch: cannot read --cacert \S+: no certificate/);
   const { code, stderr } = await get();
   assertMatch(stderr, NOT_GRANTED);
   assertEquals([code, stderr.includes(`read access to "${file}"`)], [77, true]);
 });
+
+/** Arguments of fetch.ts, the files that its hint grants, and where else than in `f` the page is. */
+const HINTED: { args: string[]; read?: string; write?: string; saved?: string }[] = [
+  { args: ["-o", "f"], read: "f,f.part,f.part.json", write: "f,f.part,f.part.json" },
+  { args: ["-C", "-o", "./f"], read: "f,f.part,f.part.json" },
+  { args: ["--output-dir", "d", "-o", "f"], write: "d,d/f,d/f.part,d/f.part.json", saved: "d/f" },
+  { args: ["-o", "-"] },
+  { args: ["-o", "/dev/null"], write: "/dev/null" },
+  { args: ["-o", "it's a file"], saved: "it's a file" },
+  { args: ["-o", '$(x) "*" ~'], saved: '$(x) "*" ~' },
+  { args: ["-H", `X: ${"y".repeat(3000)}`, "-o", "f"] },
+  // the runtime cannot be told a name with a comma
+  { args: ["-o", "a,b"], read: ".", write: ".", saved: "a,b" },
+  { args: ["-o", "c,d/a,b"], read: ".", write: ".", saved: "c,d/a,b" },
+  // two hints: what is not known before the network was granted
+  { args: ["-J"], write: "given,given.part,given.part.json", saved: "given" },
+  { args: ["-o", "link"], saved: "target" },
+];
+
+for (const { args, read, write, saved = "f" } of HINTED) {
+  const line = args.join(" ").replace(/y{10,}/, "…");
+  Deno.test(`permissions: the hint of fetch.ts ${line} grants what is missing`, async () => {
+    await using server = answerAll(() =>
+      PAGE().replace("\r\n", "\r\nContent-Disposition: attachment; filename=given\r\n")
+    );
+    await using folder = new Folder("permissions");
+    await Deno.mkdir(folder.file("c,d"));
+    await Deno.symlink(folder.file("target"), folder.file("link"));
+    const options = { cwd: folder.path, permissions: [] };
+    const words = [...args, `http://127.0.0.1:${server.port}/f`];
+    let { code, stdout, stderr } = await runScript("fetch.ts", words, options), hint = "";
+    for (let n = 0; code === 77 && n < 2; n++) {
+      hint = stderr.match(NOT_GRANTED)?.[3] ?? "";
+      assert(hint, stderr);
+      ({ code, stdout, stderr } = await run("sh", ["-c", hint], options));
+    }
+    assertEquals(code, 0, `${hint}\n${stderr}`);
+    if (args[1] === "-") assert(stdout === "Hello\n");
+    else if (args[1] !== "/dev/null") assertEquals(folder.text(saved), "Hello\n");
+    if (read) assert(hint.includes(` --allow-read=${read} `), hint);
+    if (write) assert(hint.includes(` --allow-write=${write} `), hint);
+  });
+}
 
 Deno.test("permissions: no redirect leads fetch.ts to where it may not go", async (t) => {
   let visits = 0;

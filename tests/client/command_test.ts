@@ -9,7 +9,7 @@ import {
   assertMatch,
   assertRejects,
   assertStringIncludes,
-} from "@std/assert";
+} from "jsr:@std/assert@^1.0.0";
 import { writeAll } from "../../mod.ts";
 import { serve } from "../../server.ts";
 import { encode } from "../support/bytes.ts";
@@ -144,6 +144,12 @@ Deno.test("client.ts -i asks for names until exit, and again after an empty line
   assertEquals(messages, ["Ada", "Bob", "exit"]);
 });
 
+Deno.test("client.ts -i --lines greets with an empty line, too", async () => {
+  await using server = serve({ port: 0, delay: 0, lines: true });
+  const { code, stdout } = await runClient(server.addr.port, ["-i", "--lines"], "Ada\n\nBob\n");
+  assertEquals([code, stdout], [0, "Welcome!\nHello, Ada!\nHello, !\nHello, Bob!\n"]);
+});
+
 Deno.test("client.ts --json shows one object a line", async () => {
   await using server = serve({ port: 0, delay: 0 });
   const { port } = server.addr;
@@ -213,6 +219,7 @@ Deno.test("client.ts says what a bad command line should be", async () => {
       /--expect takes a text in which \\r \\n \\t \\xHH \\\\ stand for bytes, not/,
     ],
     [["--expect", ""], /--expect takes a text/],
+    [["--cacert", "README.md"], /--cacert README\.md: no certificate in PEM form is in it/],
     [["--cacert", "nowhere.pem"], /cannot read --cacert nowhere\.pem: No such file/],
   ];
   await Promise.all(cases.map(async ([args, expected]) => {

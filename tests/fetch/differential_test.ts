@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
 import zlib from "node:zlib";
 import { download } from "../../fetch.ts";
 import { TrioError, writeAll } from "../../mod.ts";
@@ -204,14 +204,15 @@ const CUT_CODING = "a coded stream without its end is a body cut short";
 
 const NO_REDIRECT = "RFC 9110 has five statuses that lead on; curl follows all of 3xx";
 
+const UNASKED = "nobody asked whether it was modified: there is nothing to keep";
+
 /** Where the verdict is not curl's: our body, or none where we fail, and why. */
 const MEANT: Record<string, [body: string | undefined, reason: string]> = {
   "a size that goes on with letters": [undefined, STRICT_GRAMMAR],
   "two CRs behind the data": [undefined, STRICT_GRAMMAR],
   "a CR in an extension": [undefined, STRICT_GRAMMAR],
-  "a size of 14 digits": [undefined, "13 digits are what a safe integer has room for"],
+  "a size with leading zeros": ["hello", "they change nothing; curl takes 16 digits"],
   "a head cut short": [undefined, "a reply cut short is never complete"],
-  "more than twenty of them": [undefined, "a limit, where curl has none"],
   "101 to no Upgrade": [undefined, "nobody asked for another protocol"],
   "a head of 300 KiB": ["", "curl takes 300 KiB of head, but 100 of one line"],
   "HTTP/2": [undefined, "RFC 9110 2.5: another major version has another syntax"],
@@ -231,7 +232,8 @@ const MEANT: Record<string, [body: string | undefined, reason: string]> = {
   "Location: /\xc3\xa4\xc3\xa0": ["/%C3%A4%C3%A0", "RFC 3986 2.1: hex digits in upper case"],
   "Location: #b": [undefined, "RFC 3986 5.4: the same document, so for ever; curl asks for /"],
   "300 C does not lead on": ["", NO_REDIRECT],
-  "304 D does not lead on": ["", NO_REDIRECT],
+  "304 D does not lead on": [undefined, UNASKED],
+  "304 with a length": [undefined, UNASKED],
   "305 E does not lead on": ["", NO_REDIRECT],
   "306 F does not lead on": ["", NO_REDIRECT],
 };

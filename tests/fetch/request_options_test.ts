@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@^1.0.0";
 import { EXIT, VERSION } from "../../mod.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { runFetch } from "../support/fetch.ts";
@@ -41,9 +41,9 @@ testOption("--user", "sends Basic authentication, as a URL can", async (run, _, 
   assertEquals(asked[0]!.headers.get("authorization"), basic);
   const byUrl = await run(origin.url("/text").replace("//", "//joe:pass%3Aword@"));
   assertEquals(byUrl.asked[0]!.headers.get("authorization"), basic);
+  // on a terminal it would ask
   const refused = await run("--user", "secret-without-colon", "/text");
-  assertUsage(refused, /--user takes USER:PASS/);
-  assert(!refused.stderr.includes("secret"));
+  assertUsage(refused, /^fetch: there is no terminal to ask for the password of --user\n$/);
 });
 
 testOption("--user-agent", "names the program", async (run) => {
@@ -112,9 +112,9 @@ testOption(
     assertEquals(asked[0]!.target, "http://a.invalid/text");
     assertEquals(asked[0]!.headers.get("host"), "a.invalid");
     assertEquals(asked[0]!.headers.get("proxy-authorization"), `Basic ${btoa("joe:word")}`);
-    const socks = await run("--proxy", "socks5://127.0.0.1:1", "/text");
+    const socks = await run("--proxy", "socks4://127.0.0.1:1", "/text");
     assertEquals(socks.code, EXIT.unexpected);
-    assertMatch(socks.stderr, /^fetch: unsupported .*only http.*\n$/);
+    assertMatch(socks.stderr, /^fetch: .*only http.*\n$/);
   },
 );
 
@@ -163,7 +163,7 @@ testOption("--connect-timeout", "limits lookup, connection and handshake", async
   const { code, stderr } = await run("--connect-timeout", "0.1", "--retry=0", url);
   silent.resolve();
   assertEquals(code, EXIT.timeout);
-  assertMatch(stderr, /^fetch: timed out: .*--connect-timeout 0\.1\n$/);
+  assertMatch(stderr, /^fetch: timed out: .* within 0\.1 s \(--connect-timeout allows more\)\n$/);
   await testSeconds("--connect-timeout", run);
 });
 
@@ -175,7 +175,10 @@ testOption("--stall-timeout", "limits how long no byte comes", async (run, folde
     const args = ["--stall-timeout", "0.1", "--retry=0", "-o", "f", path];
     const { code, stderr } = await command(folder, silent, args);
     assertEquals(code, EXIT.timeout);
-    assertMatch(stderr, /^fetch: timed out: .*--stall-timeout 0\.1\b.*\n$/);
+    assertMatch(
+      stderr,
+      /^fetch: timed out: .* within 0\.1 s .*\(--stall-timeout allows more\).*\n$/,
+    );
   }
   assertEquals(folder.text("f.part"), "bo");
   await testSeconds("--stall-timeout", run);

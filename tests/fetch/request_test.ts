@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { HttpResponse, request, type RequestOptions } from "../../fetch.ts";
 import { VERSION, writeAll } from "../../mod.ts";
 import { joined } from "../support/bytes.ts";
@@ -18,7 +18,7 @@ const REQUESTS: [what: string, path: string, options: RequestOptions, lines: (st
   ["an empty path", "", {}, ["GET / HTTP/1.1"]],
   ["a query alone", "?a b", {}, ["GET /?a%20b HTTP/1.1"]],
   ["what is not ASCII is encoded", "/ä", {}, ["GET /%C3%A4 HTTP/1.1"]],
-  ["codings", "/", { compressed: true }, ["Accept-Encoding: gzip, deflate, br"]],
+  ["codings", "/", { compressed: true }, ["Accept-Encoding: gzip, deflate, br, zstd"]],
   ["a user", "/", { user: "ann:p:w ö" }, ["Authorization: Basic YW5uOnA6dyDDtg=="]],
   ["a user agent", "/", { userAgent: "x/1" }, ["User-Agent: x/1"]],
   ["headers", "/", { headers: ["A: b", "C:d", "E;", "A: ö"] }, ["A: b", "C: d", "E:", "A: \xc3\xb6"]],

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "jsr:@std/assert@^1.0.0";
 import { download, type DownloadOptions, TransientError } from "../../fetch.ts";
 import { EXIT, TrioError } from "../../mod.ts";
 import { noise } from "../support/bytes.ts";
@@ -192,7 +192,7 @@ Deno.test("fetch.ts --head tries again, within --max-time", async () => {
   );
   const late = await runFetch(folder, ["-I", "--max-time=0.5", busy.url()]);
   assertEquals([late.code, busy.requests.length], [EXIT.timeout, 2]);
-  assertMatch(late.stderr, /--max-time\n$/);
+  assertMatch(late.stderr, /\nfetch: timed out: not done within 0\.5 s \(--max-time\b.*\)\n$/);
 });
 
 Deno.test("fetch.ts waits as long as it is told, not a moment less", async () => {

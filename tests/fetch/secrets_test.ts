@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import type { RequestOptions } from "../../fetch.ts";
 import { rejectsWith } from "../support/assertions.ts";
 import { get } from "../support/fetch.ts";
@@ -34,7 +34,8 @@ const WITH_SECRETS: [what: string, code: number, ...args: string[]][] = [
   ["a scheme that is none", 1, "ftp://ann:secret@HOST/"],
   ["a password with a slash", 3, "http://ann:p/secret@HOST/"],
   ["a proxy that is none", 3, "-x", "http://ann:secret@HOST:x", "http://HOST/"],
-  ["a proxy of another kind", 1, "-x", "socks5://ann:secret@HOST", "http://HOST/"],
+  ["a proxy of another kind", 1, "-x", "socks4://ann:secret@HOST", "http://HOST/"],
+  ["a SOCKS5 proxy that is not there", 7, "-v", "-x", "socks5://ann:secret@CLOSED", "http://HOST/"],
   ["a user without password", 2, "-u", "secret", "http://HOST/"],
   ["a header without colon", 2, "-H", "Authorization Bearer secret", "http://HOST/"],
   ["a header with a line end", 2, "-H", "Authorization: secret\r\nA: b", "http://HOST/"],

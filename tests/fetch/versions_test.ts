@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
 import { download, type DownloadOptions, type Progress } from "../../fetch.ts";
 import { EXIT, TrioError } from "../../mod.ts";
 import { rejectsWith } from "../support/assertions.ts";
@@ -14,11 +14,13 @@ import { Folder } from "../support/folder.ts";
 import {
   type Asked,
   cutAt,
+  DATE,
   MODIFIED,
   Origin,
   type Resource,
   serveResource,
 } from "../support/origin.ts";
+import { writeRecord } from "../support/output.ts";
 import { response } from "../support/replies.ts";
 
 const LATER = "Mon, 07 Nov 1994 08:49:37 GMT";
@@ -27,6 +29,12 @@ const LATER = "Mon, 07 Nov 1994 08:49:37 GMT";
 const FIRST = noise(1000, 1);
 
 const SECOND = noise(1000, 2);
+
+/** It may change again within the same second (RFC 9110 section 8.8.2.2). */
+const FRESH = { lastModified: MODIFIED, date: MODIFIED };
+
+/** What repeats the validator of the record. */
+const SAME = [`Date: ${DATE}`, `Last-Modified: ${MODIFIED}`];
 
 /** Downloads from a server whose first answer is cut at 400; later ones are of `later`. */
 async function changing(first: Partial<Resource>, later: Partial<Resource>) {
@@ -53,10 +61,16 @@ for (
       { etag: 'W/"1"', lastModified: MODIFIED },
       { etag: 'W/"2"', lastModified: MODIFIED },
     ],
-    ["another total", {}, { body: SECOND.subarray(0, 999) }],
-    ["a larger total", {}, { body: noise(1001, 2) }],
-    ["a total that is less than what came", {}, { body: SECOND.subarray(0, 300) }],
-    ["a total that is what came", {}, { body: SECOND.subarray(0, 400) }],
+    ["no validator, and the same total", {}, {}],
+    ["a Last-Modified as old as its Date", FRESH, FRESH],
+    ["another total", { etag: '"1"' }, { etag: '"1"', body: SECOND.subarray(0, 999) }],
+    ["a larger total", { etag: '"1"' }, { etag: '"1"', body: noise(1001, 2) }],
+    ["a total less than what came", { etag: '"1"' }, {
+      etag: '"1"',
+      body: SECOND.subarray(0, 300),
+    }],
+    ["a total that is what came", { etag: '"1"' }, { etag: '"1"', body: SECOND.subarray(0, 400) }],
+    ["no validator any more", { etag: '"1"' }, {}],
   ] as [string, Partial<Resource>, Partial<Resource>][]
 ) {
   for (const ifRange of [true, false]) {
@@ -69,16 +83,24 @@ for (
   }
 }
 
+/** What an earlier run left: 400 bytes of FIRST, and the record of the version they are of. */
+function writePart(folder: Folder, origin: Origin, total = FIRST.length) {
+  folder.write("f.part", FIRST.subarray(0, 400));
+  writeRecord(folder, "f.part", { url: origin.url(), total });
+}
+
 Deno.test("download starts over when a server knows no ranges", async () => {
-  const { bytes, ranges } = await changing({}, { body: FIRST, ranges: false });
+  const resource = { body: FIRST, etag: '"1"' };
+  const { bytes, ranges } = await changing(resource, { ...resource, ranges: false });
   assert(isSame(bytes, FIRST));
   assertEquals(ranges, [undefined, "bytes=400-"]);
 });
 
 Deno.test("download counts from zero when it starts over", async () => {
   await using folder = new Folder();
-  await using origin = new Origin((asked) => serveResource(asked, { body: FIRST, ranges: false }));
-  folder.write("f.part", FIRST.subarray(0, 400));
+  const resource = { body: FIRST, lastModified: MODIFIED, ranges: false };
+  await using origin = new Origin((asked) => serveResource(asked, resource));
+  writePart(folder, origin);
   const progress: Progress = { bytes: 0, resumed: 0 };
   await download(origin.url(), { output: folder.file("f"), resume: true, progress });
   assertEquals(progress, { bytes: 1000, resumed: 0, total: 1000 });
@@ -89,21 +111,21 @@ Deno.test("download counts what was there when it resumes", async () => {
   await using origin = new Origin((asked) =>
     serveResource(asked, { body: FIRST, lastModified: MODIFIED })
   );
-  folder.write("f.part", FIRST.subarray(0, 400), MODIFIED);
+  writePart(folder, origin);
   const progress: Progress = { bytes: 0, resumed: 0 };
   await download(origin.url(), { output: folder.file("f"), resume: true, progress });
   assertEquals(progress, { bytes: 1000, resumed: 400, total: 1000 });
 });
 
-/** Downloads with -C, 400 bytes of FIRST being there, from a server that answers so. */
+/** Downloads with -C, 400 bytes of FIRST and their record being there, from who answers so. */
 async function continued(
   answer: (asked: Asked, count: number) => ReturnType<typeof response>,
-  options: DownloadOptions = {},
+  { total, ...options }: DownloadOptions & { total?: number } = {},
 ) {
   using _ = hurry();
   await using folder = new Folder();
   await using origin = new Origin(answer);
-  folder.write("f.part", FIRST.subarray(0, 400), MODIFIED);
+  writePart(folder, origin, total);
   const pending = download(origin.url(), { output: folder.file("f"), resume: true, ...options });
   const result = await pending.catch((error) => error as TrioError);
   const [name] = folder.names;
@@ -120,19 +142,23 @@ for (
   ]
 ) {
   Deno.test(`download does not resume if Content-Range ${what}`, async () => {
-    const headers = range ? [`Content-Range: ${range}`] : [];
-    const { result, name, bytes } = await continued(() =>
+    const headers = [...SAME, ...range ? [`Content-Range: ${range}`] : []];
+    const { result, name, bytes, ranges } = await continued(() =>
       response("206 Partial Content", FIRST.subarray(400), headers)
     );
     assert(result instanceof TrioError);
     assertEquals([result.code, name], [EXIT.resume, "f.part"]);
+    assertEquals(ranges, ["bytes=400-", undefined], "it starts over, once");
     assert(isSame(bytes, FIRST.subarray(0, 400)), "what came before is lost");
   });
 }
 
 Deno.test("download takes a 206 without total, which is allowed", async () => {
   const { result, bytes } = await continued(() =>
-    response("206 Partial Content", FIRST.subarray(400), ["Content-Range: bytes 400-999/*"])
+    response("206 Partial Content", FIRST.subarray(400), [
+      ...SAME,
+      "Content-Range: bytes 400-999/*",
+    ])
   );
   assert(!(result instanceof Error), String(result));
   assert(isSame(bytes, FIRST));
@@ -143,7 +169,7 @@ Deno.test("download asks for the rest of a 206 that is shorter than asked", asyn
     const start = Number(headers.get("range")!.slice(6, -1));
     const end = Math.min(start + 250, 1000);
     const range = `Content-Range: bytes ${start}-${end - 1}/1000`;
-    return response("206 Partial Content", FIRST.subarray(start, end), [range]);
+    return response("206 Partial Content", FIRST.subarray(start, end), [...SAME, range]);
   });
   assert(!(result instanceof Error), String(result));
   assert(isSame(bytes, FIRST));
@@ -153,7 +179,8 @@ Deno.test("download asks for the rest of a 206 that is shorter than asked", asyn
 Deno.test("download takes a 206 until EOF for complete only with all its bytes", async () => {
   for (const [cut, code] of [[599, EXIT.partial], [600, EXIT.ok], [601, EXIT.reply]] as const) {
     const { result } = await continued(() => [
-      "HTTP/1.0 206 Partial Content\r\nContent-Range: bytes 400-999/1000\r\n\r\n",
+      ["HTTP/1.0 206 Partial Content", "Content-Range: bytes 400-999/1000", ...SAME, "", ""]
+        .join("\r\n"),
       noise(cut),
     ], { retry: 0 });
     assertEquals(result instanceof TrioError ? result.code : EXIT.ok, code, `${cut} bytes`);
@@ -187,13 +214,13 @@ Deno.test("download saves the range that the user asks for, and never adds to it
 Deno.test("download resumes what is stored coded, for it is saved as it comes", async () => {
   using _ = hurry();
   await using folder = new Folder();
-  const coding = "Content-Encoding: x-gzip";
+  const coding = ["Content-Encoding: x-gzip", 'ETag: "1"'];
   await using origin = new Origin((_, count) => {
     const [head, body] = count === 1
-      ? response("200 OK", FIRST, [coding])
+      ? response("200 OK", FIRST, coding)
       : response("206 Partial Content", FIRST.subarray(400), [
         "Content-Range: bytes 400-999/1000",
-        coding,
+        ...coding,
       ]);
     return [head, body.subarray(0, count === 1 ? 400 : 600)];
   });
@@ -208,30 +235,34 @@ Deno.test("download never mixes codings", async () => {
   await using origin = new Origin(({ headers }, count) => {
     if (count > 1 && !headers.has("range")) return response("200 OK", SECOND);
     if (count > 1) {
-      const range = ["Content-Range: bytes 400-999/1000", "Content-Encoding: gzip"];
+      const range = ["Content-Range: bytes 400-999/1000", "Content-Encoding: gzip", ...SAME];
       return response("206 Partial Content", SECOND.subarray(400), range);
     }
-    return cutAt(400, response("200 OK", FIRST));
+    return cutAt(400, response("200 OK", FIRST, SAME));
   });
   await download(origin.url(), { output: folder.file("f") });
   assert(isSame(folder.bytes("f"), SECOND), "bytes of two versions are mixed");
+  assertEquals(origin.ranges(), [undefined, "bytes=400-", undefined]);
 });
 
-Deno.test("download takes a 416 with the same total for complete", async () => {
-  const { result, name, bytes } = await continued(() =>
-    response("416 Range Not Satisfiable", "", ["Content-Range: bytes */400"])
-  );
-  assert(!(result instanceof Error), String(result));
-  assertEquals([result.bytes, name], [400, "f"]);
-  assert(isSame(bytes, FIRST.subarray(0, 400)));
-});
+for (const [what, lines] of [["the same total", ["Content-Range: bytes */400"]], ["none", []]]) {
+  Deno.test(`download takes a 416 with ${what} for complete, if the record's is that`, async () => {
+    const { result, name, bytes } = await continued(
+      () => response("416 Range Not Satisfiable", "", lines as string[]),
+      { total: 400 },
+    );
+    assert(!(result instanceof Error), String(result));
+    assertEquals([result.bytes, name], [400, "f"]);
+    assert(isSame(bytes, FIRST.subarray(0, 400)));
+  });
+}
 
 Deno.test("download leaves a complete FILE untouched", async () => {
   await using folder = new Folder();
   await using origin = new Origin((asked) =>
     serveResource(asked, { body: FIRST, lastModified: MODIFIED })
   );
-  const file = folder.write("f", FIRST, MODIFIED);
+  const file = folder.write("f", FIRST, LATER);
   const before = Deno.statSync(file);
   await download(origin.url(), { output: file, resume: true });
   const { ino, mtime } = Deno.statSync(file);
@@ -248,8 +279,9 @@ for (
     const file = folder.write("f", FIRST.subarray(0, size)); // its time is now
     await download(origin.url(), { output: file, resume: true });
     assert(isSame(folder.bytes("f"), FIRST));
-    assertEquals(origin.ranges(), [`bytes=${size}-`]);
-    assertEquals(origin.requests[0]!.headers.get("if-range"), null);
+    assertEquals(origin.ranges(), [undefined, ...size < 1000 ? [`bytes=${size}-`] : []]);
+    if (size < 1000) assertEquals(origin.requests[1]!.headers.get("if-range"), '"1"');
+    assertEquals(folder.names, ["f"]);
   });
 }
 
@@ -280,10 +312,13 @@ Deno.test("download starts over after a 416 with another total", async () => {
   assertEquals(ranges, ["bytes=400-", undefined]);
 });
 
-Deno.test("download does not resume after a 416 that says no total", async () => {
-  const { result, name, bytes } = await continued(() => response("416 Range Not Satisfiable"));
-  assert(result instanceof TrioError);
-  assertEquals([result.code, name, bytes.length], [EXIT.resume, "f.part", 400]);
+Deno.test("download starts over after a 416 that says no total, with a part that is none", async () => {
+  const { result, bytes, ranges } = await continued((_, count) =>
+    count === 1 ? response("416 Range Not Satisfiable") : response("200 OK", SECOND)
+  );
+  assert(!(result instanceof Error), String(result));
+  assert(isSame(bytes, SECOND));
+  assertEquals(ranges, ["bytes=400-", undefined]);
 });
 
 Deno.test("download keeps FILE.part when the resource is gone", async () => {
@@ -292,25 +327,35 @@ Deno.test("download keeps FILE.part when the resource is gone", async () => {
   assertEquals([result.code, name, bytes.length], [EXIT.status, "f.part", 400]);
 });
 
-Deno.test("download names the file that has the bytes, FILE or FILE.part", async () => {
+Deno.test("download leaves alone what another program wrote when the resource is gone", async () => {
   await using folder = new Folder();
   await using origin = new Origin(() => response("404 Not Found"));
   const file = folder.write("f", "01234");
   const options = { output: file, resume: true };
   const error = await rejectsWith(EXIT.status, download(origin.url(), options));
-  assertStringIncludes(error.message, `(${file} has 5 bytes`);
+  assertEquals(error.message, `${origin.url()} answered 404 Not Found`);
   assertEquals([folder.names, folder.text("f")], [["f"], "01234"]);
 });
 
-Deno.test("download to stdout does not start over what it has shown", async () => {
-  await using folder = new Folder();
-  await using origin = new Origin((asked, count) =>
-    serveResource(asked, { body: FIRST, ranges: false, cut: count === 1 ? 400 : 1000 })
-  );
-  const { code, bytes, stderr } = await runFetch(folder, ["-o", "-", origin.url()]);
-  assertEquals(code, EXIT.resume, stderr);
-  assert(isSame(bytes, FIRST.subarray(0, 400)));
-});
+for (
+  const [what, validator, code, asked] of [
+    ["another version came", { etag: '"1"' }, EXIT.resume, 2],
+    ["none can tell which version it was", {}, EXIT.partial, 1],
+  ] as const
+) {
+  Deno.test(`download to stdout does not start over what it has shown: ${what}`, async () => {
+    await using folder = new Folder();
+    await using origin = new Origin((asked, count) =>
+      serveResource(
+        asked,
+        count === 1 ? { body: FIRST, ...validator, cut: 400 } : { body: SECOND, etag: '"2"' },
+      )
+    );
+    const done = await runFetch(folder, ["-o", "-", origin.url()]);
+    assertEquals([done.code, origin.requests.length], [code, asked], done.stderr);
+    assert(isSame(done.bytes, FIRST.subarray(0, 400)));
+  });
+}
 
 Deno.test("download to stdout resumes in one run", async () => {
   await using folder = new Folder();

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert } from "@std/assert";
+import { assert } from "jsr:@std/assert@^1.0.0";
 import zlib from "node:zlib";
 import { type Head, ResponseReader } from "../../fetch.ts";
 import { TrioError } from "../../mod.ts";
@@ -79,7 +79,8 @@ export const REPLIES: ReplyCase[] = [
   ["9112 7.1", "a size with 0x", `${CHUNKED}0x5\r\nhello\r\n0\r\n\r\n`, 8],
   ["9112 7.1", "a size that goes on with letters", `${CHUNKED}5hello\r\nhello\r\n0\r\n\r\n`, 8],
   ["9112 7.1", "a space before the size", `${CHUNKED} 5\r\nhello\r\n0\r\n\r\n`, 8],
-  ["9112 7.1", "a size of 14 digits", `${CHUNKED}00000000000005\r\nhello\r\n0\r\n\r\n`, 8],
+  ["9112 7.1", "a size with leading zeros", `${CHUNKED}${"0".repeat(40)}5\r\nhello\r\n0\r\n\r\n`, "hello"],
+  ["9112 7.1", "a size that is no safe integer", `${CHUNKED}20000000000000\r\nhello`, 8],
   ["9112 7.1", "the size 2^64", `${CHUNKED}10000000000000000\r\nhello\r\n0\r\n\r\n`, 8],
   ["9112 7.1", "the size 2^64 + 5", `${CHUNKED}10000000000000005\r\nhello\r\n0\r\n\r\n`, 8],
   ["9112 7.1", "data longer than its size", `${CHUNKED}5\r\nhello!\r\n0\r\n\r\n`, 8],
@@ -101,8 +102,7 @@ export const REPLIES: ReplyCase[] = [
   ["9110 15.2", "an interim reply goes before", `HTTP/1.1 100 Continue\r\n\r\n${OK}Content-Length: 5\r\n\r\nhello`, "hello"],
   ["9110 15.2", "an interim reply has no body", `HTTP/1.1 103 Hints\r\nContent-Length: 5\r\nLink: <a>\r\n\r\n${OK}\r\nhello`, "hello"],
   ["9110 15.2", "a 1xx nobody knows is an interim reply", `HTTP/1.1 199 Odd\n\n${OK}\r\nhello`, "hello"],
-  ["9110 15.2", "twenty of them", `${"HTTP/1.1 100 Continue\r\n\r\n".repeat(20)}${OK}\r\nhello`, "hello"],
-  ["9110 15.2", "more than twenty of them", `${"HTTP/1.1 100 Continue\r\n\r\n".repeat(21)}${OK}\r\nhello`, 8],
+  ["9110 15.2", "a thousand of them", `${"HTTP/1.1 102 Processing\r\n\r\n".repeat(1000)}${OK}\r\nhello`, "hello"],
   ["9110 15.2", "the final one is missing", "HTTP/1.1 100 Continue\r\n\r\n", 56],
   ["9110 15.2.2", "101 to no Upgrade", `HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n${OK}\r\nhello`, 8],
   ["9112 2.2", "an empty line before the status line", `\r\n${OK}\r\nhello`, 8],

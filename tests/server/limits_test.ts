@@ -1,0 +1,176 @@
+/**
+ * What limits a peer: how many, how long, how silent.
+ *
+ * @module
+ */
+import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
+import { Caller, quickServer, ServerProcess } from "../support/caller.ts";
+import { IPV6, testPeer } from "../support/peers.ts";
+import { run } from "../support/process.ts";
+
+/** The messages of a server's warnings. */
+function warnings({ events }: ReturnType<typeof quickServer>): string[] {
+  return events.flatMap((event) => event.event === "warning" ? [event.message] : []);
+}
+
+Deno.test("serve closes more than maxPerAddress connections of one address, and says so once", async () => {
+  await using server = quickServer({ maxPerAddress: 2, hostname: "0.0.0.0" });
+  using one = await Caller.call(server.port), two = await Caller.call(server.port);
+  for (let i = 0; i < 3; i++) {
+    using three = await Caller.dial(server.port);
+    await three.hearsEnd();
+  }
+  await two.asks("Ada", "Hello, Ada!");
+  await one.says("exit");
+  await one.hearsEnd();
+  one[Symbol.dispose]();
+  // one of it may come again, as soon as the server has noticed the end
+  for (let welcomed = false; !welcomed;) {
+    using again = await Caller.dial(server.port);
+    welcomed = await again.conn.read(new Uint8Array(8)) === 8;
+  }
+  assertEquals(warnings(server).slice(0, 1), [
+    "127.0.0.1 has 2 connections, the most it may have: more are closed",
+  ]);
+  assertEquals(warnings(server).length, 1);
+});
+
+testPeer("serve counts the connections of each address for itself", ["python3"], async () => {
+  await using server = quickServer({ maxPerAddress: 1 });
+  using _mine = await Caller.call(server.port);
+  const script = `
+import socket
+s = socket.create_connection(("127.0.0.1", ${server.port}), source_address=("127.0.0.2", 0))
+print(s.recv(8).decode())`;
+  assertEquals((await run("python3", ["-c", script])).stdout, "Welcome!\n");
+});
+
+Deno.test("serve closes a peer after maxTime, however busy it is, and not before", async () => {
+  await using server = quickServer({ maxTime: 0.2 });
+  using caller = await Caller.call(server.port);
+  const from = performance.now();
+  let ended = false;
+  const buffer = new Uint8Array(100);
+  while (!ended) {
+    await caller.says("x").catch(() => {}); // it may be closed by then
+    ended = await caller.conn.read(buffer).catch(() => null) === null;
+  }
+  const took = performance.now() - from;
+  assert(took >= 195 && took < 1900, `${took} ms`);
+  assertEquals(warnings(server), [`${caller.address} was connected for 0.2 s`]);
+});
+
+Deno.test("serve takes a slow line in pieces for no idleness", async () => {
+  await using server = quickServer({ idleTimeout: 0.1, lines: true });
+  using caller = await Caller.call(server.port);
+  let pieces = 0;
+  for (const from = performance.now(); performance.now() - from < 400; pieces++) {
+    await caller.says("x");
+    using _other = await Caller.call(server.port); // its welcome shows that the piece was read
+  }
+  await caller.asks("\n", `Hello, ${"x".repeat(pieces)}!\n`);
+  assertEquals(warnings(server), []);
+});
+
+Deno.test("serve closes an idle peer no earlier than idleTimeout says", async () => {
+  await using server = quickServer({ idleTimeout: 0.3 });
+  await Promise.all(Array.from({ length: 8 }, async (_, i) => {
+    using caller = await Caller.call(server.port);
+    for (let word = 0; word <= 20 * i; word++) await caller.asks("Ada", "Hello, Ada!");
+    const from = performance.now();
+    await caller.hearsEnd();
+    assert(performance.now() - from >= 295);
+  }));
+});
+
+Deno.test("serve sweeps again for who comes after a time without anybody", async () => {
+  await using server = quickServer({ idleTimeout: 0.05 });
+  for (let i = 0; i < 2; i++) {
+    using caller = await Caller.call(server.port);
+    await caller.hearsEnd();
+  }
+  assertEquals(warnings(server).length, 2);
+});
+
+Deno.test("server.ts says once that --max-connections is reached, also with --quiet", async () => {
+  await using server = new ServerProcess(["--max-connections", "2", "--delay", "0", "--quiet"]);
+  using first = await server.call(), second = await server.call();
+  await server.heard(
+    "stderr",
+    /server: 2 connections are open, the most there may be: others wait\n/,
+  );
+  for (const caller of [first, second]) {
+    await caller.says("exit");
+    await caller.hearsEnd();
+    caller[Symbol.dispose]();
+    using next = await server.call();
+    await next.asks("Ada", "Hello, Ada!");
+  }
+  await server.stop("SIGTERM");
+  assertEquals(server.stderr.match(/others wait/g)?.length, 1);
+});
+
+testPeer("serve asks the kernel for keepalive probes", ["ss"], async () => {
+  await using server = new ServerProcess(["--idle-timeout", "0"]);
+  using _caller = await server.call();
+  const { stdout } = await run("ss", [
+    "-tno",
+    "state",
+    "established",
+    "sport",
+    "=",
+    `:${await server.port()}`,
+  ]);
+  assert(/timer:\(keepalive,/.test(stdout), stdout);
+});
+
+Deno.test({
+  name: "server.ts --hostname localhost listens on each of its addresses, on one port",
+  ignore: !IPV6,
+  async fn() {
+    await using server = new ServerProcess(["--hostname", "localhost", "--delay", "0"]);
+    const port = await server.port();
+    await server.heard("stderr", new RegExp(`listening on \\[::1\\]:${port} `));
+    for (const hostname of ["127.0.0.1", "::1"]) {
+      using caller = await Caller.call(port, hostname);
+      await caller.asks("Ada", "Hello, Ada!");
+    }
+    assertEquals((await server.stop("SIGTERM")).code, 0);
+    assertEquals(server.stdout.match(/Waiting/g)?.length, 1);
+  },
+});
+
+Deno.test({
+  name: "serve shows an IPv4 peer of an IPv6 listener as IPv4",
+  ignore: !IPV6,
+  async fn() {
+    await using server = quickServer({ hostname: "::" });
+    using caller = await Caller.call(server.port);
+    assertEquals(server.events, [
+      { event: "listening", address: `[::]:${server.port}` },
+      { event: "accept", peer: caller.address },
+    ]);
+  },
+});
+
+testPeer("server.ts --reuse-port shares a port, and says what it needs", ["python3"], async () => {
+  const shared = (deno: string[]) => deno.toSpliced(1, 0, "--unstable-net");
+  await using first = new ServerProcess(["--reuse-port", "--delay=0"], [Deno.execPath(), shared]);
+  const port = await first.port();
+  await using second = new ServerProcess(["--reuse-port", "--delay=0", `--port=${port}`], [
+    Deno.execPath(),
+    shared,
+  ]);
+  assertEquals(await second.port(), port);
+  const both = () => [first, second].every((it) => it.stdout.includes("Accept"));
+  while (!both()) {
+    using caller = await Caller.call(port);
+    await caller.asks("Ada", "Hello, Ada!");
+  }
+  assertEquals((await first.stop("SIGTERM")).code, 0);
+  using caller = await Caller.call(port);
+  await caller.asks("Bob", "Hello, Bob!");
+  await using without = new ServerProcess(["--reuse-port"]);
+  assertEquals((await without.child.status).code, 2);
+  await without.heard("stderr", /^server: --reuse-port needs .*deno run --unstable-net .*\n$/);
+});

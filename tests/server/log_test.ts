@@ -1,0 +1,121 @@
+/**
+ * The log of server.ts: nobody waits for who reads it, and what is missing is counted.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
+import { Caller, ServerProcess } from "../support/caller.ts";
+import { Folder } from "../support/folder.ts";
+import { testPeer } from "../support/peers.ts";
+import { run } from "../support/process.ts";
+
+/** So many connections, 32 at a time. */
+async function connects(port: number, count: number) {
+  await Promise.all(Array.from({ length: 32 }, async () => {
+    for (let i = 0; i < count / 32; i++) {
+      using caller = await Caller.call(port);
+      await caller.asks("Ada", "Hello, Ada!");
+    }
+  }));
+}
+
+testPeer(
+  "server.ts serves on when nobody reads its log, says how much it dropped, and ends",
+  ["bash"],
+  async () => {
+    await using folder = new Folder("log");
+    const fifo = folder.file("fifo");
+    await run("mkfifo", [fifo]);
+    // both ends are open here, so that the server finds a reader that reads nothing
+    using _reader = await Deno.open(fifo, { read: true, write: true });
+    await using server = new ServerProcess(["--delay=0"], ["bash", (deno) => {
+      return ["-c", `exec "$0" "$@" > "${fifo}"`, Deno.execPath(), ...deno];
+    }]);
+    await connects(await server.port(), 15_000);
+    server.child.kill("SIGUSR2");
+    await server.heard("stderr", /\nserver: 15,0\d\d connections .* log lines dropped, up/);
+    assertEquals((await server.stop("SIGTERM")).code, 0);
+    await server.heard("stderr", /\nserver: ended, .* [\d,]+ log lines dropped, up/);
+  },
+);
+
+testPeer("server.ts says what is missing when its log is read again", ["bash"], async () => {
+  await using folder = new Folder("log");
+  const fifo = folder.file("fifo");
+  await run("mkfifo", [fifo]);
+  using reader = await Deno.open(fifo, { read: true, write: true });
+  await using server = new ServerProcess(["--delay=0"], ["bash", (deno) => {
+    return ["-c", `exec "$0" "$@" > "${fifo}"`, Deno.execPath(), ...deno];
+  }]);
+  await connects(await server.port(), 15_000);
+  let log = "";
+  const buffer = new Uint8Array(65536), missing = /server: ([\d,]+) lines of the log are missing/;
+  while (!missing.test(server.stderr)) {
+    log += new TextDecoder().decode(buffer.subarray(0, await reader.read(buffer) ?? 0));
+  }
+  server.child.kill("SIGUSR2");
+  const [, dropped] = await server.heard("stderr", / ([\d,]+) log lines dropped/);
+  assertEquals(server.stderr.match(missing)![1], dropped);
+  assertMatch(log, /^Waiting for connection\.\.\.\n(Accept new |Connection )/);
+  assert(log.trimEnd().split("\n").length > 1000);
+});
+
+testPeer("server.ts begins a new line after one that a full disk has torn", ["bash"], async () => {
+  await using folder = new Folder("log");
+  const file = folder.file("log");
+  // the shell's limit for files is a disk of 1 KiB: a write stops there, the next one fails
+  await using server = new ServerProcess(["--delay=0"], ["bash", (deno) => {
+    const limited = `trap "" XFSZ; ulimit -S -f 1; exec "$0" "$@" >> "${file}"`;
+    return ["-c", limited, Deno.execPath(), ...deno];
+  }]);
+  await connects(await server.port(), 32);
+  while (!/log lines? dropped/.test(server.stderr)) { // the write that failed may be under way
+    server.child.kill("SIGUSR2");
+    await connects(await server.port(), 32);
+  }
+  assertEquals(folder.text("log").length, 1024);
+  await run("prlimit", [`--pid=${server.child.pid}`, "--fsize=unlimited:unlimited"]);
+  await connects(await server.port(), 32);
+  await server.stop("SIGTERM");
+  const lines = folder.text("log").split("\n");
+  assert(lines.length > 64);
+  for (const line of lines) assert(!/.(Accept|Connection from)/.test(line), line);
+  assert(lines.includes(""), "a line may be torn where the disk was full");
+});
+
+for (const quiet of [true, false]) {
+  Deno.test(`server.ts ${quiet ? "--quiet " : ""}warns of what concerns no single peer`, async () => {
+    const args = ["--max-connections=1", "--max-time=0.1", "--delay=0", ...quiet ? ["-q"] : []];
+    await using server = new ServerProcess(args);
+    using caller = await server.call();
+    await server.heard("stderr", /server: 1 connection is open, the most there may be/);
+    await caller.hearsEnd();
+    await server.stop("SIGTERM");
+    assertEquals(server.stderr.includes("was connected for"), !quiet);
+    assertEquals(server.stdout === "", quiet);
+  });
+}
+
+Deno.test("server.ts --json says the status and the summary with the same fields", async () => {
+  await using server = new ServerProcess(["--json", "--delay=0", "--port=0"]);
+  const [, port] = await server.heard("stdout", /"listening","address":"127\.0\.0\.1:(\d+)"/);
+  using caller = await Caller.call(Number(port));
+  await caller.asks("Ada", "Hello, Ada!");
+  server.child.kill("SIGUSR2");
+  await server.heard("stdout", /"status"/);
+  await server.stop("SIGTERM");
+  const [status, summary] = server.stdout.trimEnd().split("\n").map((line) => JSON.parse(line))
+    .filter(({ event }) => event === "status" || event === "summary");
+  assertEquals(Object.keys(status), Object.keys(summary));
+  assertEquals({ ...status, time: 0, seconds: 0 }, {
+    time: 0,
+    event: "status",
+    open: 1,
+    total: 1,
+    messages: 1,
+    bytes: 11,
+    cut: 0,
+    seconds: 0,
+    dropped: 0,
+  });
+});

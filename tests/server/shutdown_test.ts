@@ -1,0 +1,215 @@
+/**
+ * A shutdown loses nothing: what was sent before is answered, who waits in the queue is accepted,
+ * and who is quiet is let go at once.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
+import { Caller, quickServer, refuses, ServerProcess } from "../support/caller.ts";
+
+/** So many callers, welcomed. */
+function callers(port: number, count: number): Promise<Caller[]> {
+  return Promise.all(Array.from({ length: count }, () => Caller.call(port)));
+}
+
+for (const [when, delay] of [["at once", 0], ["after a delay", 50]] as const) {
+  Deno.test(`shutdown answers each of 300 names sent before it, ${when}`, async () => {
+    await using server = quickServer({ delay });
+    const names = await callers(server.port, 300);
+    await Promise.all(names.map((caller, i) => caller.says(`Name ${i}`)));
+    const ended = server.shutdown();
+    await Promise.all(names.map(async (caller, i) => {
+      await caller.hears(`Hello, Name ${i}!`);
+      await caller.hearsEnd();
+      caller[Symbol.dispose]();
+    }));
+    await ended;
+    const { messages, cut } = server.status();
+    assertEquals({ messages, cut }, { messages: 300, cut: 0 });
+  });
+}
+
+Deno.test("shutdown answers what is sent with the connection, before any welcome", async () => {
+  await using server = quickServer();
+  const dialled = await Promise.all(Array.from({ length: 100 }, async (_, i) => {
+    const caller = await Caller.dial(server.port);
+    await caller.says(`Name ${i}`);
+    return caller;
+  }));
+  const ended = server.shutdown();
+  await Promise.all(dialled.map(async (caller, i) => {
+    await caller.hears(`Welcome!Hello, Name ${i}!`);
+    await caller.hearsEnd();
+    caller[Symbol.dispose]();
+  }));
+  await ended;
+});
+
+Deno.test("shutdown accepts who waits in the kernel's queue", async () => {
+  await using server = quickServer({ maxConnections: 1 });
+  using first = await Caller.call(server.port);
+  const waiting = await Promise.all(Array.from({ length: 5 }, () => Caller.dial(server.port)));
+  const ended = server.shutdown();
+  await first.hearsEnd();
+  for (const caller of waiting) {
+    await caller.hears("Welcome!");
+    await caller.hearsEnd();
+    caller[Symbol.dispose]();
+  }
+  first[Symbol.dispose]();
+  await ended;
+  assertEquals(server.status().total, 6);
+});
+
+Deno.test("shutdown lets go who was answered and is idle, long before grace", async () => {
+  await using server = quickServer({ grace: 1000 });
+  using caller = await Caller.call(server.port);
+  await caller.asks("Ada", "Hello, Ada!");
+  const ended = server.shutdown();
+  await caller.hearsEnd(); // the test would take a quarter of an hour
+  await ended;
+});
+
+Deno.test("shutdown lets a busy peer go right after its reply, not after grace", async () => {
+  await using server = quickServer({ grace: 1000, delay: 100 });
+  using caller = await Caller.call(server.port);
+  await caller.says("Ada");
+  using _other = await Caller.call(server.port); // its welcome shows that Ada was read
+  const ended = server.shutdown();
+  await caller.hears("Hello, Ada!");
+  await caller.hearsEnd();
+  await ended;
+});
+
+Deno.test("shutdown does not wait for who was told the end and does not end its side", async () => {
+  await using server = quickServer({ grace: 1000 });
+  using caller = await Caller.call(server.port);
+  await caller.says("exit");
+  await caller.hearsEnd();
+  await server.shutdown();
+  assertEquals(server.status().open, 0);
+});
+
+Deno.test("shutdown ends a peer that never is quiet, after a reply and before grace is over", async () => {
+  await using server = quickServer({ grace: 2 });
+  using caller = await Caller.call(server.port);
+  const from = performance.now(), ended = server.shutdown();
+  let replies = 0;
+  for (const buffer = new Uint8Array(100);; replies++) {
+    await caller.says("Ada");
+    const n = await caller.conn.read(buffer);
+    if (n === null) break;
+    assertEquals(new TextDecoder().decode(buffer.subarray(0, n)), "Hello, Ada!");
+  }
+  caller[Symbol.dispose]();
+  await ended;
+  const took = performance.now() - from;
+  assert(took > 1000 && took < 1900, "it had half of the grace");
+  assertEquals(server.status().messages, replies);
+});
+
+Deno.test("shutdown goes on accepting and answering for drain", async () => {
+  await using server = quickServer({ drain: 0.3, delay: 0 });
+  using idle = await Caller.call(server.port);
+  const from = performance.now(), ended = server.shutdown();
+  for (let i = 0; i < 10; i++) {
+    using caller = await Caller.call(server.port);
+    await caller.asks("Ada", "Hello, Ada!");
+  }
+  await idle.asks("Bob", "Hello, Bob!"); // nobody is let go yet
+  await idle.hearsEnd();
+  assert(performance.now() - from >= 300);
+  await ended;
+  await refuses(server.port);
+});
+
+Deno.test("serve counts the replies that grace has cut, and says so", async () => {
+  await using server = quickServer({ delay: 1e9, grace: 0.05 });
+  using one = await Caller.call(server.port), two = await Caller.call(server.port);
+  await one.says("A\nB\nC");
+  await two.says("D");
+  using _last = await Caller.call(server.port);
+  await server.shutdown();
+  assertEquals(server.status().cut, 4);
+  const warnings = server.events.filter((it) => it.event === "warning");
+  assertEquals(warnings, [{ event: "warning", message: "4 replies were cut after 0.05 s" }]);
+});
+
+Deno.test("serve takes times beyond those of a timer for the longest one", async () => {
+  const controller = new AbortController();
+  const server = quickServer({ delay: 1e300, grace: Infinity, signal: controller.signal });
+  using busy = await Caller.call(server.port);
+  await busy.says("Ada");
+  using idle = await Caller.call(server.port);
+  const ended = server.shutdown();
+  await idle.hearsEnd();
+  assertEquals(server.status().open, 1); // an overflow would have ended it at once
+  controller.abort();
+  await ended;
+});
+
+Deno.test("serve leaves no listener on its signal", async () => {
+  let listeners = 0;
+  const controller = new AbortController(), { signal } = controller;
+  const { addEventListener, removeEventListener } = signal;
+  signal.addEventListener = (...args: Parameters<typeof addEventListener>) => {
+    listeners++;
+    addEventListener.apply(signal, args);
+  };
+  signal.removeEventListener = (...args: Parameters<typeof removeEventListener>) => {
+    listeners--;
+    removeEventListener.apply(signal, args);
+  };
+  for (let i = 0; i < 3; i++) await quickServer({ signal }).shutdown();
+  assertEquals(listeners, 0);
+});
+
+for (const signal of ["SIGTERM", "SIGHUP", "SIGINT"] as const) {
+  Deno.test({
+    name: `server.ts answers what came before ${signal}, and exits with 0`,
+    ignore: Deno.build.os === "windows",
+    async fn() {
+      await using server = new ServerProcess(["--delay", "100", "--quiet"]);
+      const names = await callers(await server.port(), 20);
+      await Promise.all(names.map((caller, i) => caller.says(`Name ${i}`)));
+      server.child.kill(signal);
+      await Promise.all(names.map(async (caller, i) => {
+        await caller.hears(`Hello, Name ${i}!`);
+        await caller.hearsEnd();
+        caller[Symbol.dispose]();
+      }));
+      assertEquals((await server.child.status).code, 0);
+    },
+  });
+
+  Deno.test({
+    name: `server.ts ends at once on a second ${signal}, also while it drains`,
+    ignore: Deno.build.os === "windows",
+    async fn() {
+      for (const args of [["--drain=1000"], ["--grace=1000", "--delay=1000000"]]) {
+        await using server = new ServerProcess(args);
+        using busy = await server.call();
+        await busy.says("Michael");
+        using idle = await server.call();
+        server.child.kill(signal);
+        if (args.length > 1) await idle.hearsEnd();
+        else {
+          server.child.kill("SIGUSR2"); // its answer shows that the first one has come
+          await server.heard("stderr", /2 open/);
+        }
+        server.child.kill(signal);
+        const code = { SIGINT: 130, SIGHUP: 129, SIGTERM: 143 }[signal];
+        assertEquals((await server.child.status).code, code);
+        await server.heard("stderr", /ended, .* 1 reply cut,/);
+      }
+    },
+  });
+}
+
+Deno.test("server.ts --drain says nothing of it, and ends with 0", async () => {
+  await using server = new ServerProcess(["--drain", "0.1", "--delay", "0"]);
+  using caller = await server.call();
+  assertEquals((await server.stop("SIGTERM")).code, 0);
+  assertMatch(server.stderr, /^server: listening [^\n]*\nserver: ended, 1 connection [^\n]*\n$/);
+  await caller.hearsEnd();
+});
