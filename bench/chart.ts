@@ -37,6 +37,8 @@ export interface LineChart {
 export interface Panel {
   title: string;
   format: (value: number) => string;
+  /** What the marks on its axis are multiples of, if not 1: bytes of a MiB. */
+  unit?: number;
   /** Whether the values grow so much that only their digits can be drawn. */
   log?: true;
   lines: Line[];
@@ -59,9 +61,9 @@ export const COLOURS = {
 /** What the marks mean; stands in each chart. */
 const LEGEND = "medians; whiskers from first to third quartile: half of the rounds";
 
-const WIDTH = 720, PAD = 12, ROW = 24;
-const LABEL = 190, VALUE = 100; // beside bars
-const AXIS = 84, END = 210, PANEL = 190; // beside lines, and a panel's height
+const WIDTH = 780, PAD = 12, ROW = 24;
+const LABEL = 204, VALUE = 100; // beside bars
+const AXIS = 84, END = 262, PANEL = 190; // beside lines, and a panel's height
 
 /** How lines differ, beside their colour. */
 const DASHES = ["none", "7 4", "2 3", "10 3 2 3"];
@@ -138,11 +140,13 @@ function drawPanels({ steps, ticks, panels }: LineChart): [lines: string[], heig
   const lines: string[] = [];
   let y = 62;
   for (const panel of panels) {
-    lines.push(text(PAD, y + 16, panel.title, "bold"), ...drawPanel(panel, y + 36, x));
+    lines.push(
+      text(PAD, y + 16, `${panel.title}, by ${steps}`, "bold"),
+      ...drawPanel(panel, y + 36, x),
+    );
     lines.push(
       ...ticks.map((tick, i) => text(x(i), y + 36 + PANEL + 18, tick, "normal", "middle")),
     );
-    lines.push(text(WIDTH - END + 8, y + 36 + PANEL + 18, `← ${steps}`));
     y += PANEL + 72;
   }
   return [lines, y];
@@ -172,7 +176,10 @@ function drawPanel(panel: Panel, top: number, x: (step: number) => number): stri
       ]),
     );
     const last = there.at(-1)!;
-    ends.push({ label: `${label}: ${panel.format(last.median)}`, x: last.x, y: y(last.median) });
+    const end = { label: `${label}: ${panel.format(last.median)}`, x: last.x, y: y(last.median) };
+    // Beside the last step there is room; a line that ends earlier has its label above its end.
+    if (points.at(-1)) ends.push(end);
+    else lines.push(text(end.x, end.y - 14, end.label, weightOf(label)));
   }
   return [...lines, ...endLabels(ends)];
 }
@@ -187,7 +194,7 @@ function endLabels(ends: { label: string; x: number; y: number }[]): string[] {
 }
 
 /** The values that have a line across the panel: 0, 20, 40, 60 or 0.01, 0.1, 1, 10. */
-function marksOf({ lines, log }: Panel): number[] {
+function marksOf({ lines, log, unit = 1 }: Panel): number[] {
   const points = lines.flatMap(({ points }) => points.flatMap((point) => point ?? []));
   const least = Math.min(...points.map((point) => point.q1));
   const most = Math.max(...points.map((point) => point.q3));
@@ -195,8 +202,8 @@ function marksOf({ lines, log }: Panel): number[] {
     const first = Math.floor(Math.log10(least)), last = Math.ceil(Math.log10(most));
     return Array.from({ length: Math.max(2, last - first + 1) }, (_, i) => 10 ** (first + i));
   }
-  const power = 10 ** Math.floor(Math.log10(most / 2));
-  const step = [1, 2, 5, 10].map((n) => n * power).find((step) => most / step <= 5)!;
+  const power = 10 ** Math.floor(Math.log10(most / unit / 2));
+  const step = [1, 2, 5, 10].map((n) => n * power * unit).find((step) => most / step <= 5)!;
   return Array.from({ length: Math.ceil(most / step) + 1 }, (_, i) => i * step);
 }
 

@@ -62,7 +62,7 @@ export async function benchConnections(bench: Bench): Promise<Section> {
     ],
     tables,
     charts: [chart(results)],
-    targets: bench.quick ? [] : targets(results),
+    targets: targets(results),
   };
 }
 
@@ -106,7 +106,7 @@ function chart(results: Results): Section["charts"][number] {
     ticks: COUNTS.map(String),
     panels: [time("slow"), time("fast"), {
       title: "Memory, fast server (less is better)",
-      format: show.mebibytes,
+      ...show.inMebibytes,
       lines: [line("fast", "fetch.ts", show.memory)],
     }],
   };

@@ -78,10 +78,10 @@ export async function benchSizes(bench: Bench): Promise<Section> {
       ticks,
       panels: [
         { title: "Seconds (less is better)", format: show.plainSeconds, log: true, lines: times },
-        { title: "Memory (less is better)", format: show.mebibytes, lines: memory },
+        { title: "Memory (less is better)", ...show.inMebibytes, lines: memory },
       ],
     }],
-    targets: quick ? [] : [memoryTarget(steps)],
+    targets: [memoryTarget(steps)],
   };
 }
 
@@ -97,7 +97,7 @@ function largest(results: Rounds<Used>, size: string): string {
 
 function memoryTarget(steps: readonly Rounds<Used>[]): Target {
   const [small, large] = [SMALL, LARGE].map((size) =>
-    valuesOf(steps[SIZES.indexOf(size)]!, OURS, show.memory)
+    valuesOf(steps[SIZES.indexOf(size)] ?? new Map(), OURS, show.memory)
   ) as [number[], number[]];
   return {
     what: `peak memory, ${show.bytes(LARGE * MIB)} beside ${show.bytes(SMALL * MIB)}`,

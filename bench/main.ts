@@ -23,7 +23,7 @@ import { benchConnections } from "./connections_bench.ts";
 import { benchFetch } from "./fetch_bench.ts";
 import { benchResume, benchSizes } from "./growth_bench.ts";
 import { type Bench, fail, Server } from "./programs.ts";
-import { markdown, save, type Section, type Table, targetTable } from "./report.ts";
+import { markdown, save, type Section, type Table, targetsOf, targetTable } from "./report.ts";
 import { benchServer } from "./server_bench.ts";
 import { benchStart } from "./start_bench.ts";
 
@@ -65,7 +65,7 @@ async function main(args: string[]): Promise<number> {
   const unknown = only.find((part) => !Object.hasOwn(PARTS, part));
   if (unknown !== undefined) throw usageError(`--only takes ${NAMES}, not ${unknown}`);
   const { bench, sections } = await measureParts(only.length ? only : Object.keys(PARTS), quick);
-  const targets = sections.flatMap((section) => section.targets);
+  const targets = targetsOf(bench, sections);
   if (targets.length) console.log(`\n${markdown(targetTable(targets))}`);
   if (bench.missing.size) console.log(`\nNot here: ${[...bench.missing].join(", ")}`);
   for (const failure of bench.failures) console.error(`bench: ${failure}`);

@@ -35,6 +35,9 @@ export interface Bench {
   failures: string[];
 }
 
+/** After so many milliseconds all that is left is measured in one round each. */
+const LIMIT = 20 * 60_000;
+
 /** What is to be measured, and for how long. */
 export interface Plan<Peer> {
   /** What it is, said while it runs. */
@@ -62,7 +65,7 @@ export async function interleave<Peer, Result>(
   const { title, peers, seldom = [] } = plan;
   progress(bench, title);
   const rounds = bench.quick ? Math.min(plan.quick ?? 2, plan.rounds) : plan.rounds;
-  const end = performance.now() + plan.seconds * 1000;
+  const end = Math.min(performance.now() + plan.seconds * 1000, bench.began + LIMIT);
   const results = new Map(Object.keys(peers).map((name) => [name, new Map<number, Result>()]));
   for (let round = 0; round <= rounds; round++) {
     if (round > 1 && performance.now() > end) break;

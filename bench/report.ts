@@ -49,6 +49,9 @@ export const milliseconds = (s: number): string => `${(s * 1e3).toFixed(1)} ms`;
 /** Bytes as whole MiB, such as `58 MiB`. */
 export const mebibytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`;
 
+/** How a chart's panel shows bytes. */
+export const inMebibytes = { format: mebibytes, unit: 2 ** 20 } as const;
+
 /** Bytes as MiB or GiB, whichever is shorter, such as `256 MiB`. */
 export const bytes = (n: number): string => n < 2 ** 30 ? mebibytes(n) : gibibytes(n);
 
@@ -151,6 +154,10 @@ export function stepsTable(
   };
 }
 
+/** The targets of all sections; `--quick` has files too small and rounds too few for them. */
+export const targetsOf = ({ quick }: Bench, sections: Section[]): Target[] =>
+  quick ? [] : sections.flatMap((section) => section.targets);
+
 /** A table of targets and whether they are met. */
 export function targetTable(targets: readonly Target[]): Table {
   return {
@@ -206,7 +213,7 @@ export async function save(bench: Bench, sections: Section[]) {
 }
 
 async function makePage(bench: Bench, sections: Section[]): Promise<string> {
-  const targets = targetTable(sections.flatMap((section) => section.targets));
+  const targets = targetTable(targetsOf(bench, sections));
   const text = [
     "# Benchmarks",
     "Made by `deno task bench`: each script beside what a user would pick instead, run in turn " +
@@ -218,7 +225,7 @@ async function makePage(bench: Bench, sections: Section[]): Promise<string> {
     `\`${ENVIRONMENT}\`, with $TMP for the folder of the files; where a time is shown, by ` +
     "bench/run.c, which measures them.",
     list("Machine", await machine(bench)),
-    `## Targets\n\n${RULE}\n\n${markdown(targets)}`,
+    ...targets.rows.length ? [`## Targets\n\n${RULE}\n\n${markdown(targets)}`] : [],
     ...bench.failures.length ? [list("What failed", bench.failures.map(oneLine))] : [],
     ...sections.flatMap(makeSection),
   ].join("\n\n") + "\n";

@@ -293,7 +293,7 @@ function growthChart(greetings: Map<number, Loaded>): Section["charts"][number] 
     ticks,
     panels: [
       { title: "Greetings a second (more is better)", format: show.whole, lines: rates },
-      { title: "Memory (less is better)", format: show.mebibytes, lines: memory },
+      { title: "Memory (less is better)", ...show.inMebibytes, lines: memory },
     ],
   };
 }

@@ -29,7 +29,7 @@ interface Start {
   until?: string;
 }
 
-const NOTHING = "deno run of nothing", LEAST = "30 lines unchecked";
+const NOTHING = "an empty script", LEAST = "30 lines unchecked";
 const LISTENS = "server.ts listens", GREETS = "client.ts, three names";
 
 /** What a server says when it listens. */
@@ -114,7 +114,7 @@ function startsOf(bench: Bench, url: string, port: number) {
 
 function finding(name: string, results: Rounds<Used>): string {
   const values = ratios(results, name, NOTHING, show.wall);
-  const compared = show.comparison(name, "takes N times as long as", `\`${NOTHING}\``, values);
+  const compared = show.comparison(name, "takes N times as long as", NOTHING, values);
   return compared && `${compared}.`;
 }
 

@@ -19,7 +19,10 @@ const readme = await Deno.readTextFile(`${ROOT}README.md`);
 /** The commands, and the `deno run` line behind each that names its permissions. */
 const commands = new Map<string, string>();
 for (const name of Object.keys(tasks)) add(`deno task ${name}`);
-for (const [command] of readme.matchAll(/\bdeno (task|run) [^`#|&;\n]+/g)) add(command.trim());
+// an alias is the beginning of a command only
+for (
+  const [command] of readme.replace(/^alias .*$/gm, "").matchAll(/\bdeno (task|run) [^`#|&;\n]+/g)
+) add(command.trim());
 
 function add(command: string) {
   const [, name, rest] = command.match(/^deno task (\S+)(.*)$/) ?? [];

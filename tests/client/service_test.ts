@@ -125,8 +125,10 @@ for (const name of ["9999", "localhost:9999", "db.example:5432", "[::1]:80", "1"
   Deno.test(`client.ts takes the NAME ${name} for a slip, but not behind --`, async () => {
     await using server = new FakeServer(async (conn) => {
       await writeAll(conn, encode(`Welcome!Hello, ${name}!`));
-      await conn.read(new Uint8Array(99));
-      await conn.read(new Uint8Array(9));
+      // the name and exit, which may come as one
+      for (let left = name.length + 4; left > 0;) {
+        left -= await conn.read(new Uint8Array(99)) ?? left;
+      }
     });
     const slip = await runClient(server.port, ["localhost", name]);
     assertEquals([slip.code, slip.stdout], [2, ""]);

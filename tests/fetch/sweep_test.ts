@@ -51,12 +51,13 @@ class Trial {
   /** The options of one run. */
   async options(): Promise<DownloadOptions> {
     const random = this.#random, checked = random.chance(20);
+    const { gzip, sizes } = this.#server.character;
     return {
       output: this.folder.file("f"),
       resume: random.chance(80),
       retry: random.below(4),
-      connections: random.pick([1, 1, 2, 3]),
-      compressed: random.chance(15),
+      connections: random.pick(sizes[0]! > 1e6 ? [1, 2, 2, 3] : [1, 1, 1, 2]),
+      compressed: random.chance(gzip ? 60 : 5),
       ...checked && { sha256: await sha256(random.pick(this.#server.versions).body) },
       ...random.chance(5) && { maxFilesize: random.below(400) },
     };

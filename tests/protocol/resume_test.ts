@@ -104,6 +104,8 @@ const ROWS: Row[] = [
   ["another total", REST, RECORD, part("400-998/999", ETAG), 599, "other"],
   ["an end behind the total", REST, RECORD, part("400-1000/1000", ETAG), 601, "other"],
   ["a start too early", REST, RECORD, part("399-999/1000", ETAG), 601, "other"],
+  ["a start too early until EOF", REST, RECORD, part("399-999/1000", ETAG), undefined, "other"],
+  ["a start too late until EOF", REST, RECORD, part("401-999/1000", ETAG), undefined, "other"],
   ["a start too late", REST, RECORD, part("401-999/1000", ETAG), 599, "other"],
   ["an end before the start", REST, RECORD, part("400-399/1000", ETAG), 0, "other"],
   ["fewer bytes than announced", REST, RECORD, part("400-999/1000", ETAG), 599, "other"],

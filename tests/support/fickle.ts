@@ -66,21 +66,23 @@ export interface Character {
   sizes: readonly number[];
 }
 
-/** Any character. */
+/** Any character; a file that is worth several connections mostly allows them. */
 export function characterOf(random: Random): Character {
-  const large = random.chance(8);
+  const isLarge = random.chance(12), isFriendly = isLarge && random.chance(75);
+  const pick = <T>(friendly: T, ...others: T[]) =>
+    isFriendly ? friendly : random.pick([friendly, ...others]);
   return {
-    etags: random.pick(["none", "strong", "strong", "weak", "weak and the same", "two"]),
+    etags: pick<Character["etags"]>("strong", "strong", "none", "weak", "weak and the same", "two"),
     modified: random.chance(60),
     dates: random.chance(85),
-    ranges: random.chance(85),
+    ranges: isFriendly || random.chance(85),
     ifRange: random.chance(60),
-    framing: random.pick(["length", "length", "length", "chunked", "eof"]),
+    framing: pick<Character["framing"]>("length", "length", "length", "chunked", "eof"),
     gzip: random.chance(20),
-    repeats: random.pick(["all", "all", "all", "etag", "modified", "none"]),
-    totals: random.pick(["numbers", "numbers", "numbers", "*"]),
+    repeats: pick<Character["repeats"]>("all", "all", "all", "etag", "modified", "none"),
+    totals: pick<Character["totals"]>("numbers", "numbers", "numbers", "*"),
     ends: random.pick(["total", "total", "none"]),
-    sizes: large
+    sizes: isLarge
       ? [2_200_000, 2_300_000]
       : random.pick([[0, 1, 2], [300], [300, 299], [5000, 70_000]]),
   };
