@@ -177,9 +177,10 @@ function drawPanel(panel: Panel, top: number, x: (step: number) => number): stri
     );
     const last = there.at(-1)!;
     const end = { label: `${label}: ${panel.format(last.median)}`, x: last.x, y: y(last.median) };
-    // Beside the last step there is room; a line that ends earlier has its label above its end.
+    // Beside the last step there is room; a line that ends earlier has its label below, or above.
+    const low = end.y > top + PANEL * 0.75;
     if (points.at(-1)) ends.push(end);
-    else lines.push(text(end.x, end.y - 14, end.label, weightOf(label)));
+    else lines.push(text(end.x, end.y + (low ? -14 : 26), end.label, weightOf(label)));
   }
   return [...lines, ...endLabels(ends)];
 }

@@ -45,8 +45,8 @@ export async function benchSizes(bench: Bench): Promise<Section> {
   for (const size of sizes) {
     await makeFile(`${folder}/grown`, size * MIB);
     const title = `a download of ${show.bytes(size * MIB)}`;
-    // The largest once: it warms up, and one round counts.
-    const plan = { title, rounds: size > LARGE ? 1 : 5, seconds: 20, peers };
+    const once = size > LARGE; // it takes as long as all others
+    const plan = { title, rounds: once ? 1 : 5, cold: once, seconds: 20, peers };
     steps.push(
       await interleave(bench, plan, (command) => download(bench, command, `${folder}/grown`)),
     );
@@ -122,7 +122,8 @@ export async function benchResume(bench: Bench): Promise<Section> {
   const names = Object.keys(peers);
   const steps: Rounds<Used>[] = [];
   for (const share of SHARES) {
-    const plan = { title: `resume at ${percent(share)}`, rounds: 3, quick: 1, seconds: 30, peers };
+    const title = `resume at ${percent(share)}`;
+    const plan = { title, rounds: 3, quick: 1, cold: true, seconds: 30, peers };
     steps.push(
       await interleave(bench, plan, async (command) => {
         await prepare(bench, site, share, command === peers[CURL] ? undefined : record);
@@ -150,7 +151,7 @@ export async function benchResume(bench: Bench): Promise<Section> {
     charts: [{
       file: "benchmarks-resume.svg",
       title: `A resume of ${size}`,
-      steps: "there before",
+      steps: "the part that is there before",
       ticks,
       panels: [{ title: "Seconds (less is better)", format: show.seconds, lines }],
     }],
@@ -174,8 +175,10 @@ async function prepare(bench: Bench, site: Site, share: number, record?: string)
   await clear(bench);
   if (!share) return;
   const file = savedAs(bench), part = record === undefined ? file : `${file}.part`;
-  await Deno.copyFile(`${bench.folder}/large`, part);
-  await Deno.truncate(part, Math.round(site.size * share));
+  const blocks = Math.round(site.size / MIB * share);
+  await output("dd", [
+    ...[`if=${bench.folder}/large`, `of=${part}`, "bs=1M", `count=${blocks}`, "status=none"],
+  ]);
   if (record !== undefined) await Deno.writeTextFile(`${file}.part.json`, record);
 }
 

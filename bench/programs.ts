@@ -36,7 +36,7 @@ export interface Bench {
 }
 
 /** After so many milliseconds all that is left is measured in one round each. */
-const LIMIT = 20 * 60_000;
+const LIMIT = 19 * 60_000;
 
 /** What is to be measured, and for how long. */
 export interface Plan<Peer> {
@@ -48,6 +48,8 @@ export interface Plan<Peer> {
   /** No round begins later than so many seconds after the first. */
   seconds: number;
   peers: Readonly<Record<string, Peer>>;
+  /** Whether there is no round that warms up, because each takes so long. */
+  cold?: boolean;
   /** Peers whose spread decides nothing: they take part in each third round, and do not warm up. */
   seldom?: readonly string[];
 }
@@ -62,12 +64,12 @@ export async function interleave<Peer, Result>(
   plan: Plan<Peer>,
   run: (peer: Peer) => Promise<Result>,
 ): Promise<Map<string, Map<number, Result>>> {
-  const { title, peers, seldom = [] } = plan;
+  const { title, peers, cold, seldom = [] } = plan;
   progress(bench, title);
   const rounds = bench.quick ? Math.min(plan.quick ?? 2, plan.rounds) : plan.rounds;
   const end = Math.min(performance.now() + plan.seconds * 1000, bench.began + LIMIT);
   const results = new Map(Object.keys(peers).map((name) => [name, new Map<number, Result>()]));
-  for (let round = 0; round <= rounds; round++) {
+  for (let round = cold ? 1 : 0; round <= rounds; round++) {
     if (round > 1 && performance.now() > end) break;
     for (const [name, list] of results) {
       if (seldom.includes(name) && round % 3 !== 1) continue;

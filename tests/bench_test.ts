@@ -48,6 +48,14 @@ Deno.test("interleave lets seldom peers take part in each third round, without w
   assertEquals([...results.get("B")!.keys()], [1, 4]);
 });
 
+Deno.test("interleave does not warm up where that would take too long", async () => {
+  let runs = 0;
+  const results = await interleave(fakeBench(), fakePlan({ A: 1 }, { cold: true }), () => {
+    return Promise.resolve(++runs);
+  });
+  assertEquals(results, fakeRounds({ A: [1, 2] }));
+});
+
 Deno.test("interleave measures one round at least, and no more after its time", async () => {
   const plan = fakePlan({ A: 1 }, { rounds: 9, seconds: 0 });
   const results = await interleave(fakeBench(), plan, (peer) => Promise.resolve(peer));
