@@ -2242,6 +2242,15 @@ function filesOf(file: string): string[] {
   return isDevice(file) ? [file] : [file, part, `${part}.json`];
 }
 
+/** What is known of one URL's file. */
+interface Job {
+  file: string;
+  sha256: string | undefined;
+  progress: Progress;
+  /** Ends it, in its time or when the process is asked to end. */
+  signal: AbortSignal;
+}
+
 /** A command line: its options, and what its URLs have in common. */
 class Command {
   /** The hosts that were connected to, and the files: what a hint grants. */
@@ -2331,12 +2340,14 @@ class Command {
   async #fetchOne(text: string, at: number): Promise<number> {
     let url: HttpUrl | undefined, file = this.given.output[at] ?? "";
     const progress: Progress = { bytes: 0, resumed: 0 };
+    using deadline = totalDeadline(this.#options); // of what is printed, too
+    const { signal } = deadline;
     try {
       url = parseUrl(text);
-      if (this.given.head) await this.#printHead(url);
+      if (this.given.head) await this.#printHead(url, deadline);
       else {
         file = this.#claim(file || fileName(url));
-        await this.#save(url, file, this.given.sha256[at], progress);
+        await this.#save(url, { file, sha256: this.given.sha256[at], progress, signal });
       }
       return EXIT.ok;
     } catch (error) {
@@ -2345,8 +2356,8 @@ class Command {
       this.#say(`fetch: ${told}`);
       if (this.given.json) {
         const known = { version: 1, url: url && withoutUser(url), file };
-        await this.#printJson(file, { ...known, error: { code, message: printable(told) } })
-          .catch(() => {}); // the code says what failed first
+        const value = { ...known, error: { code, message: printable(told) } };
+        await this.#printJson(value, file, signal).catch(() => {}); // the code says what failed
       }
       return code;
     }
@@ -2364,21 +2375,20 @@ class Command {
   }
 
   /** `--head`: the head is all there is. */
-  async #printHead(url: HttpUrl) {
-    using deadline = totalDeadline(this.#options);
-    const options = { ...this.#options, signal: deadline.signal, maxTime: undefined };
+  async #printHead(url: HttpUrl, deadline: Deadline) {
+    const { signal } = deadline, options = { ...this.#options, signal, maxTime: undefined };
     await retrying(options, deadline, async () => {
       using response = await request(url, options);
       const known = { url: withoutUser(url), finalUrl: response.url };
-      if (!this.given.json) await this.#print(headText(response), "");
+      if (!this.given.json) await this.#print(headText(response), "", signal);
       if (this.given.timing) this.#say(timingText(response.timing));
       if (response.status >= 400 && options.fail) throw statusError(response);
-      if (this.given.json) await this.#printJson("", toJson(response, known));
+      if (this.given.json) await this.#printJson(toJson(response, known), "", signal);
     });
   }
 
   /** Downloads one URL and says so. */
-  async #save(url: HttpUrl, file: string, sha256: string | undefined, progress: Progress) {
+  async #save(url: HttpUrl, { file, sha256, progress, signal }: Job) {
     const { json, timing } = this.given;
     // no line over a body that goes to the terminal itself
     const hidden = file === "-" && Deno.stdout.isTerminal();
@@ -2390,14 +2400,14 @@ class Command {
       checksum: this.#checksums,
       progress,
       onHead: async (response) => {
-        if (!this.#silent && !json) await this.#print(headText(response), file);
+        if (!this.#silent && !json) await this.#print(headText(response), file, signal);
       },
     });
     const { response, bytes, checksum, attempts, seconds } = done;
     if (json) {
       const sum = checksum && { [checksum.algorithm.replace("-", "").toLowerCase()]: checksum.hex };
       const known = { url: withoutUser(url), finalUrl: response.url, file: done.file, bytes };
-      await this.#printJson(file, toJson(response, { ...known, ...sum, attempts }));
+      await this.#printJson(toJson(response, { ...known, ...sum, attempts }), file, signal);
     }
     if (timing) this.#say(timingText(response.timing));
     if (this.#silent) return;
@@ -2417,20 +2427,20 @@ class Command {
   }
 
   /** Prints on stdout, or on stderr while the body is there. */
-  async #print(text: string, file: string) {
+  async #print(text: string, file: string, signal: AbortSignal) {
     if (file === "-") return this.#say(text);
     this.#line.wipe();
     try {
-      await abortable(stdout.print(text), this.#options.signal!);
+      await abortable(stdout.print(text), signal);
     } catch (error) {
       throw error instanceof TrioError ? error : cannotWrite("to stdout", error);
     }
   }
 
-  async #printJson(file: string, value: unknown) {
+  async #printJson(value: unknown, file: string, signal: AbortSignal) {
     const rounded = (_: string, value: unknown) =>
       typeof value === "number" ? Math.round(value * 1000) / 1000 : value;
-    await this.#print(jsonLine(JSON.parse(JSON.stringify(value, rounded))), file);
+    await this.#print(jsonLine(JSON.parse(JSON.stringify(value, rounded))), file, signal);
   }
 
   /** What `deno run` has to grant for all that was asked for, and no more. */

@@ -291,3 +291,19 @@ testPeer("fetch.ts -o - gives no binary data to a terminal", ["python3"], async 
   );
   assert(!running.stdout.includes("PK"));
 });
+
+testPeer("fetch.ts -u USER asks for the password, and sends it", ["python3"], async () => {
+  await using folder = new Folder();
+  await using origin = new Origin(() => response("200 OK", "body"));
+  await using running = terminal(folder, 80, ["-v", "-u", "ann", "-o", "f", origin.url()]);
+  await running.heard("stdout", /Password of ann:/);
+  await running.type("s\u00e9cret word\r");
+  const { code, stdout } = await running.ended();
+  assertEquals([code, folder.text("f")], [EXIT.ok, "body"], stdout);
+  const { headers } = origin.requests[0]!;
+  const sent = headers.get("authorization")!.replace("Basic ", "");
+  const bytes = Uint8Array.from(atob(sent), (char) => char.charCodeAt(0));
+  assertEquals(new TextDecoder().decode(bytes), "ann:s\u00e9cret word");
+  const dialogue = stdout.slice(stdout.indexOf("* Connecting"));
+  assert(!/cret|word|the terminal is in another mode/.test(dialogue), dialogue);
+});
