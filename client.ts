@@ -63,6 +63,7 @@ import {
 import { escaped, quote, unescaped } from "./protocol/escapes.ts";
 import { Replies, replyTo } from "./protocol/greeting.ts";
 import { histogram, type Statistics, statistics, toMicroseconds } from "./protocol/statistics.ts";
+
 export { type Address, EXIT, Replies, type Statistics, statistics, TransientError, TrioError };
 
 // --- Options and results -----------------------------------------------------
@@ -240,11 +241,13 @@ class Link implements Disposable {
       this.#secure = true;
       await conn.handshake();
     } catch (cause) {
-      const what = systemReason(cause);
-      if (what.startsWith("Invalid hostname")) throw usageError(what);
-      throw what.startsWith("invalid peer certificate")
-        ? new TrioError(EXIT.certificate, `${this.where} is not trusted: ${what}`, { cause })
-        : systemError(EXIT.tls, `TLS with ${this.where} failed`, cause);
+      const reason = systemReason(cause);
+      if (reason.startsWith("Invalid hostname")) throw usageError(reason);
+      const { tlsError } = await import("./protocol/tls.ts");
+      const { code, message } = tlsError(cause, this.where);
+      throw code === EXIT.certificate
+        ? new TrioError(code, message, { cause })
+        : new TransientError(code, message, { cause });
     }
   }
 

@@ -2342,7 +2342,7 @@ class Command {
     } catch (error) {
       const [code, message] = await explain(this.#script, error);
       const told = progress.continuable ? `${message}; -C goes on` : message;
-      this.#say(`fetch: ${told.replaceAll("\n", "\\n").slice(0, 2000)}`);
+      this.#say(`fetch: ${told}`);
       if (this.given.json) {
         const known = { version: 1, url: url && withoutUser(url), file };
         await this.#printJson(file, { ...known, error: { code, message: printable(told) } })

@@ -9,6 +9,9 @@
 /** The version of this package, as `--version` prints it. */
 export const VERSION = "0.2.0";
 
+/** The oldest Deno that the commands run on; the README says why. */
+export const OLDEST_DENO = "2.9.5";
+
 // --- Errors and exit codes ---------------------------------------------------
 
 /** Exit codes: curl's numbers where curl has one; the README has the table. */
@@ -413,7 +416,7 @@ function spellOut(args: readonly string[], table: OptionTable): string[] {
   const options: string[] = [], others: string[] = [], rest = [...args];
   const letters = new Map(Object.entries(table).map(([name, { letter }]) => [letter, name]));
   for (let arg; (arg = rest.shift()) !== undefined;) {
-    const [, given, more] = arg.match(/^(--[^=]+|-[^-])(.*)$/su) ?? [];
+    const [, given, more] = arg.match(/^(--[^=]*|-[^-])(.*)$/su) ?? [];
     if (arg === "--") return [...others, ...options, "--", ...rest];
     else if (given === undefined) others.push(arg);
     else {
@@ -542,7 +545,7 @@ async function granting(script: Script, missing: string | undefined): Promise<st
   const words = ["deno", "run", ...flags, path, ...script.args()];
   return words.map((word) =>
     /^[\w%+,./:=@-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
-  ).join(" ");
+  ).join(" ").replaceAll("\n", "\\n");
 }
 
 /** The signals that ask a program to end, and the exit codes that shells give those they end. */
@@ -550,9 +553,13 @@ const STOP_SIGNALS = Deno.build.os === "windows"
   ? { SIGINT: EXIT.interrupted, SIGBREAK: EXIT.interrupted } as const
   : { SIGINT: EXIT.interrupted, SIGHUP: 129, SIGTERM: 143 } as const;
 
-/** The exit code for an error, and a sentence with its advice. */
+/** The most characters of an error's message: what a peer sent may be in it, and long. */
+const MAX_MESSAGE = 1900;
+
+/** The exit code for an error, and a sentence in one line with its advice. */
 export async function explain(script: Script, error: unknown): Promise<[number, string]> {
-  const message = error instanceof Error ? error.message : String(error);
+  const text = error instanceof Error ? error.message : String(error);
+  const message = text.slice(0, MAX_MESSAGE).replaceAll("\n", "\\n");
   if (error instanceof Deno.errors.NotCapable) {
     const access = message.match(/^Requires (.*), run again/s)?.[1] ?? message;
     const path = access.match(/^(?:read|write) access to "(.*)"$/s)?.[1];
@@ -566,8 +573,7 @@ export async function explain(script: Script, error: unknown): Promise<[number, 
 /** Says on stderr, in one line, what failed and what to do about it; returns the exit code. */
 export async function report(script: Script, error: unknown): Promise<number> {
   const [code, message] = await explain(script, error);
-  // what a peer sent may be part of it, and long
-  stderr.say(`${script.name}: ${message}`.replaceAll("\n", "\\n").slice(0, 2000));
+  stderr.say(`${script.name}: ${message}`);
   return code;
 }
 
@@ -588,12 +594,24 @@ export function interruption(): AbortSignal {
   return signal;
 }
 
+/** Fails on a Deno before {@linkcode OLDEST_DENO}. */
+function checkDeno() {
+  const { deno } = Deno.version;
+  const [a = [], b = []] = [deno, OLDEST_DENO].map((version) => version.split(/\D/).map(Number));
+  const differs = b.findIndex((number, at) => number !== a[at]);
+  if (differs >= 0 && a[differs]! < b[differs]!) {
+    const message = `this is Deno ${deno}, and ${OLDEST_DENO} or later is needed (deno upgrade)`;
+    throw new TrioError(EXIT.unexpected, message);
+  }
+}
+
 /** Runs a script to its end: its exit code, or that of the error it throws, is the process's. */
 export async function runScript(
   script: Script,
   main: (args: string[]) => Promise<number>,
 ): Promise<never> {
-  const code = await main(Deno.args).catch((error) => report(script, error));
+  const run = async () => (checkDeno(), await main(Deno.args));
+  const code = await run().catch((error) => report(script, error));
   await stdout.flush();
   await stderr.flush();
   Deno.exit(code);

@@ -401,8 +401,9 @@ const WARN_MS = 60_000;
 const ADMISSION_S = 10;
 /** Milliseconds between two sweeps, at most. */
 const SWEEP_MS = 1000;
+
 /** Milliseconds without a word after which nothing of a peer is on its way, when it is let go. */
-const QUIET_MS = 20;
+const QUIET_MS = 50;
 
 /** Whether a connection failed, before it was accepted, for reasons of its own. */
 function isPeerGone(error: unknown): boolean {

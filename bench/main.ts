@@ -19,39 +19,42 @@ import {
   usageError,
 } from "../mod.ts";
 import { benchClient } from "./client_bench.ts";
-import { benchFetch, benchStart } from "./fetch_bench.ts";
-import { type Bench, Server } from "./programs.ts";
+import { benchConnections } from "./connections_bench.ts";
+import { benchFetch } from "./fetch_bench.ts";
+import { benchResume, benchSizes } from "./growth_bench.ts";
+import { type Bench, fail, Server } from "./programs.ts";
+import { markdown, save, type Section, type Table, targetsOf, targetTable } from "./report.ts";
 import { benchServer } from "./server_bench.ts";
-import { markdown, save, type Section, targetTable } from "./report.ts";
+import { benchStart } from "./start_bench.ts";
 
 const INTRO = `Usage: deno task bench [OPTIONS]
 
 Measures fetch.ts, server.ts and client.ts beside curl, wget, aria2c, Node
 and Python in one interleaved run, and prints tables. A full run writes
-docs/benchmarks.md and its charts. It needs cc and, for fetch, nginx and
-openssl; other programs are left out if they are not here, and named.
+docs/benchmarks.md and its charts, in 20 minutes or little more. It needs cc
+and, to download, nginx and openssl; other programs are left out if they are
+not here, and named. What fails is named, too, and the rest goes on.
 Exit code 1: bytes were wrong, or a command failed.
 `;
 
+const PARTS: Record<string, (bench: Bench) => Promise<Section>> = {
+  start: benchStart,
+  fetch: benchFetch,
+  server: benchServer,
+  client: benchClient,
+  connections: benchConnections,
+  resume: benchResume,
+  sizes: benchSizes,
+};
+
+const NAMES = Object.keys(PARTS).join(", ");
+
 const OPTIONS = {
-  quick: { help: "a minute: 64 MiB, few rounds; good for a look only" },
-  only: {
-    value: anyText("PART", "fetch, server or client"),
-    many: true,
-    help: "fetch, server or client; repeatable",
-  },
+  quick: { help: "a minute or two: 64 MiB, few rounds; good for a look only" },
+  only: { value: anyText("PART", "a part"), many: true, help: `repeatable: ${NAMES}` },
   write: { help: "write docs/benchmarks.md even so" },
   help: { letter: "h", help: "show this" },
 } as const satisfies OptionTable;
-
-const PARTS: Record<
-  string,
-  ((bench: Bench) => Promise<Section | undefined>)[]
-> = {
-  fetch: [benchFetch, benchStart],
-  server: [benchServer],
-  client: [benchClient],
-};
 
 async function main(args: string[]): Promise<number> {
   const { only, quick, write, help } = await parseOptions(args, OPTIONS);
@@ -60,26 +63,23 @@ async function main(args: string[]): Promise<number> {
     return EXIT.ok;
   }
   const unknown = only.find((part) => !Object.hasOwn(PARTS, part));
-  if (unknown) throw usageError(`--only takes fetch, server or client, not ${unknown}`);
-  const { bench, sections } = await measureParts(
-    only.length ? only : Object.keys(PARTS),
-    quick,
-  );
-  const targets = sections.flatMap((section) => section.targets);
+  if (unknown !== undefined) throw usageError(`--only takes ${NAMES}, not ${unknown}`);
+  const { bench, sections } = await measureParts(only.length ? only : Object.keys(PARTS), quick);
+  const targets = targetsOf(bench, sections);
   if (targets.length) console.log(`\n${markdown(targetTable(targets))}`);
-  if (bench.missing.size) {
-    console.log(`\nNot here: ${[...bench.missing].join(", ")}`);
-  }
+  if (bench.missing.size) console.log(`\nNot here: ${[...bench.missing].join(", ")}`);
   for (const failure of bench.failures) console.error(`bench: ${failure}`);
   if (write || !(quick || only.length)) await save(bench, sections);
   return bench.failures.length ? EXIT.unexpected : EXIT.ok;
 }
 
-/** Runs the parts and prints their tables. */
+/** Runs the parts, each whether or not another failed, and prints their tables. */
 async function measureParts(parts: string[], quick: boolean) {
   const folder = await Deno.makeTempDir({ dir: await place(quick) });
   const bench: Bench = {
     quick,
+    began: performance.now(),
+    load: Deno.loadavg()[0]!,
     folder,
     programs: new Map([["deno", Deno.execPath()]]),
     missing: new Set(),
@@ -94,12 +94,13 @@ async function measureParts(parts: string[], quick: boolean) {
   }
   const sections: Section[] = [];
   try {
-    for (const part of parts.flatMap((part) => PARTS[part]!)) {
-      const section = await part(bench);
-      if (!section) continue;
-      sections.push(section);
-      for (const table of section.tables) {
-        console.log(`\n${table.title}\n\n${markdown(table)}`);
+    for (const name of parts) {
+      try {
+        const section = await PARTS[name]!(bench);
+        sections.push(section);
+        for (const table of section.tables) console.log(`\n${tableText(table)}`);
+      } catch (error) {
+        fail(bench, `${name}: ${(error as Error).message}`);
       }
     }
   } finally {
@@ -108,12 +109,15 @@ async function measureParts(parts: string[], quick: boolean) {
   return { bench, sections };
 }
 
+const tableText = (table: Table) =>
+  [table.title, table.finding, markdown(table)].filter(Boolean).join("\n\n");
+
 /** A folder with room for the files, in memory if there is one. */
 async function place(quick: boolean): Promise<string> {
   const memory = "/dev/shm";
   const { bavail, bsize } = await statfs(memory)
     .catch(() => ({ bavail: 0, bsize: 0 }));
-  const needed = (quick ? 1 : 4) * 2 ** 30;
+  const needed = (quick ? 1 : 11) * 2 ** 30; // 4 GiB twice, and 1 GiB twice and compressed
   return bavail * bsize >= needed ? memory : Deno.env.get("TMPDIR") ?? "/tmp";
 }
 

@@ -5,34 +5,38 @@
  */
 import { Buffer } from "node:buffer";
 import { constants, crc32, deflateRawSync } from "node:zlib";
-import { type Bench, output, Server } from "./programs.ts";
+import { type Bench, find, output, progress, Server } from "./programs.ts";
 
 /** Bytes of the text that files repeat: far more than gzip looks back on. */
 const BLOCK = 4 * 1024 * 1024;
 
-/** Makes the files to serve: so many blocks of text each, plain and gzip. */
-export async function makeFiles(folder: string, files: Record<string, number>) {
-  const block = new TextEncoder().encode(makeText(BLOCK));
+/** The same text each time. */
+let text: Uint8Array<ArrayBuffer> | undefined;
+const block = () => text ??= new TextEncoder().encode(makeText(BLOCK));
+
+/** Makes a file of so many bytes of text. */
+export async function makeFile(path: string, size: number) {
+  using file = await Deno.create(path);
+  for (let left = size; left > 0; left -= BLOCK) await write(file, block().subarray(0, left));
+}
+
+/** Makes what gzip would make of {@linkcode makeFile}'s file of so many blocks. */
+async function makeGzip(path: string, blocks: number) {
   // A full flush ends at a byte and looks back on nothing, so that the
   // compressed block can be repeated: a minute of gzip becomes a second.
-  const packed = deflateRawSync(block, { finishFlush: constants.Z_FULL_FLUSH });
-  for (const [name, times] of Object.entries({ ...files, block: 1 })) {
-    using plain = await Deno.create(`${folder}/${name}`);
-    using gzip = await Deno.create(`${folder}/${name}.gz`);
-    await write(gzip, Uint8Array.of(31, 139, 8, 0, 0, 0, 0, 0, 0, 255));
-    let check = 0;
-    for (let i = 0; i < times; i++) {
-      await write(plain, block);
-      await write(gzip, packed);
-      check = crc32(block, check);
-    }
-    const end = Buffer.alloc(10);
-    end[0] = 3; // the last block, empty
-    end.writeUInt32LE(check, 2);
-    end.writeUInt32LE(times * BLOCK % 2 ** 32, 6);
-    await write(gzip, end);
+  const packed = deflateRawSync(block(), { finishFlush: constants.Z_FULL_FLUSH });
+  using file = await Deno.create(path);
+  await write(file, Uint8Array.of(31, 139, 8, 0, 0, 0, 0, 0, 0, 255));
+  let check = 0;
+  for (let i = 0; i < blocks; i++) {
+    await write(file, packed);
+    check = crc32(block(), check);
   }
-  await Deno.writeFile(`${folder}/page`, block.subarray(0, 30_000));
+  const end = Buffer.alloc(10);
+  end[0] = 3; // the last block, empty
+  end.writeUInt32LE(check, 2);
+  end.writeUInt32LE(blocks * BLOCK % 2 ** 32, 6);
+  await write(file, end);
 }
 
 async function write(file: Deno.FsFile, bytes: Uint8Array) {
@@ -64,7 +68,7 @@ function makeText(length: number): string {
 }
 
 /** Makes an authority and its certificate for 127.0.0.1. */
-export async function makeCertificate({ folder, programs }: Bench) {
+async function makeCertificate({ folder, programs }: Bench) {
   const make = (name: string, ...more: string[]) =>
     // deno-fmt-ignore
     output(programs.get("openssl")!, [
@@ -81,14 +85,66 @@ export async function makeCertificate({ folder, programs }: Bench) {
   );
 }
 
-/** Starts nginx on two free ports, with the files of the folder. */
-export async function startNginx({ folder, programs }: Bench) {
-  const [http, https] = [freePort(), freePort()];
+/** Bytes a second that `/slow/` gives each connection, and in its first second twice. */
+export const SLOW = 2 * 2 ** 20;
+
+/** nginx with the files of the benchmark's folder; disposing of it ends it. */
+export interface Site extends AsyncDisposable {
+  /** Bytes of the file `large`. */
+  size: number;
+  /** Where a file is: under `plain`, `slow`, or, compressed, under `gzip`. */
+  url(path: `${"plain" | "gzip" | "slow"}/${string}`, scheme?: "http" | "https"): string;
+}
+
+/** Starts nginx on two free ports, with the files `large`, `block` and `page`. */
+export async function startSite(bench: Bench): Promise<Site> {
+  await find(bench, ["nginx", "openssl", "curl", "wget", "aria2c", "python3"]);
+  const { folder, programs, quick } = bench;
+  if (!programs.has("nginx") || !programs.has("openssl")) {
+    throw new Error("nginx and openssl are needed");
+  }
+  const size = (quick ? 64 : 1024) * 2 ** 20;
+  if (!made.has(bench)) await makeSite(bench, size);
+  made.add(bench);
+  const ports = { http: freePort(), https: freePort() };
+  await Deno.writeTextFile(`${folder}/nginx.conf`, configuration(folder, ports));
+  const server = new Server(nginx(bench));
+  await listens(ports.http);
+  return {
+    size,
+    url: (path, scheme = "http") => `${scheme}://127.0.0.1:${ports[scheme]}/${path}`,
+    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+  };
+}
+
+/** The benchmarks whose folder has the files. */
+const made = new WeakSet<Bench>();
+
+async function makeSite(bench: Bench, size: number) {
+  const { folder } = bench;
+  progress(bench, "making the files");
+  await makeFile(`${folder}/large`, size);
+  await makeGzip(`${folder}/large.gz`, size / BLOCK);
+  await makeFile(`${folder}/block`, BLOCK);
+  await makeFile(`${folder}/page`, 30_000);
+  await makeCertificate(bench);
+}
+
+const nginx = ({ folder, programs }: Bench) => [
+  programs.get("nginx")!,
+  ...["-c", `${folder}/nginx.conf`, "-e", "stderr"],
+];
+
+/** How nginx was started, and with what, for readers. */
+export async function nginxLines(bench: Bench): Promise<string[]> {
+  const text = await Deno.readTextFile(`${bench.folder}/nginx.conf`);
+  return [nginx(bench).join(" "), ...text.trim().split("\n").map((line) => `# ${line}`)];
+}
+
+function configuration(folder: string, { http, https }: { http: number; https: number }): string {
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
     .map((name) => `${name}_temp_path ${folder}/temp;`).join(" ");
-  await Deno.writeTextFile(
-    `${folder}/nginx.conf`,
-    `daemon off;
+  return `daemon off;
 master_process off;
 pid ${folder}/nginx.pid;
 error_log stderr;
@@ -106,28 +162,23 @@ http {
     ssl_protocols TLSv1.3;
     location /plain/ { alias ${folder}/; }
     location /gzip/ { alias ${folder}/; gzip_static on; }
+    location /slow/ { alias ${folder}/; limit_rate ${SLOW}; }
   }
 }
-`,
-  );
-  const server = new Server([
-    programs.get("nginx")!,
-    ...["-c", `${folder}/nginx.conf`, "-e", "stderr"],
-  ]);
+`;
+}
+
+/** Waits until somebody accepts connections at `port`, five seconds at most. */
+async function listens(port: number) {
   for (let tries = 0;; tries++) {
     try {
-      (await Deno.connect({ port: http })).close();
-      break;
+      (await Deno.connect({ port })).close();
+      return;
     } catch (error) {
       if (tries === 500) throw error;
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }
-  return {
-    http,
-    https,
-    [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
-  };
 }
 
 function freePort(): number {

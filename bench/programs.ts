@@ -21,6 +21,10 @@ export interface Used {
 export interface Bench {
   /** Whether it is to take a minute at most. */
   quick: boolean;
+  /** When it began, in milliseconds of `performance.now()`. */
+  began: number;
+  /** The machine's load average before it began. */
+  load: number;
   /** A folder for files, in memory where possible. */
   folder: string;
   /** Programs found on this machine: a path for each name. */
@@ -31,31 +35,64 @@ export interface Bench {
   failures: string[];
 }
 
+/** After so many milliseconds all that is left is measured in one round each. */
+const LIMIT = 20 * 60_000;
+
+/** What is to be measured, and for how long. */
+export interface Plan<Peer> {
+  /** What it is, said while it runs. */
+  title: string;
+  /** So many rounds at most; with `--quick` two, or `quick`. */
+  rounds: number;
+  quick?: number;
+  /** No round begins later than so many seconds after the first. */
+  seconds: number;
+  peers: Readonly<Record<string, Peer>>;
+  /** Peers whose spread decides nothing: they take part in each third round, and do not warm up. */
+  seldom?: readonly string[];
+}
+
 /**
- * Runs each of `peers` in turn, A B C A B C, so that a change of the machine's
+ * Runs each peer of `plan` in turn, A B C A B C, so that a change of the machine's
  * mood meets all of them. The first round warms up and does not count. A peer
  * that fails is noted in `failures` and not run again.
  */
 export async function interleave<Peer, Result>(
   bench: Bench,
-  rounds: number,
-  peers: Readonly<Record<string, Peer>>,
+  plan: Plan<Peer>,
   run: (peer: Peer) => Promise<Result>,
-): Promise<Map<string, Result[]>> {
-  const results = new Map<string, Result[]>();
-  for (const name of Object.keys(peers)) results.set(name, []);
+): Promise<Map<string, Map<number, Result>>> {
+  const { title, peers, seldom = [] } = plan;
+  progress(bench, title);
+  const rounds = bench.quick ? Math.min(plan.quick ?? 2, plan.rounds) : plan.rounds;
+  const end = Math.min(performance.now() + plan.seconds * 1000, bench.began + LIMIT);
+  const results = new Map(Object.keys(peers).map((name) => [name, new Map<number, Result>()]));
   for (let round = 0; round <= rounds; round++) {
+    if (round > 1 && performance.now() > end) break;
     for (const [name, list] of results) {
+      if (seldom.includes(name) && round % 3 !== 1) continue;
       try {
         const result = await run(peers[name]!);
-        if (round) list.push(result);
+        if (round) list.set(round, result);
       } catch (error) {
-        bench.failures.push(`${name}: ${(error as Error).message}`);
+        fail(bench, `${title}: ${name}: ${(error as Error).message}`);
         results.delete(name);
       }
     }
   }
   return results;
+}
+
+/** Says on standard error what is being done, and since when. */
+export function progress({ began }: Bench, what: string) {
+  const seconds = Math.round((performance.now() - began) / 1000);
+  console.error(`[${String(seconds).padStart(4)} s] ${what}`);
+}
+
+/** Notes what failed, and says it at once. */
+export function fail(bench: Bench, what: string) {
+  bench.failures.push(what);
+  progress(bench, `failed: ${what}`);
 }
 
 /** Those of `commands` whose program was found, with its path. */
@@ -99,23 +136,36 @@ export async function find(bench: Bench, names: string[]): Promise<void> {
   }
 }
 
+/** The variables of the environment that commands need, if they are set here. */
+const INHERITED = ["PATH", "HOME", "DENO_DIR"];
+
+/** All of the environment that commands run in: no proxy, no language, no colours. */
+const ENV: Readonly<Record<string, string>> = {
+  NO_COLOR: "1",
+  ...Object.fromEntries(INHERITED.flatMap((name) => {
+    const value = Deno.env.get(name);
+    return value === undefined ? [] : [[name, value]];
+  })),
+};
+
+/** How {@linkcode ENV} is made in a shell. */
+export const ENVIRONMENT = "env -i NO_COLOR=1" +
+  INHERITED.filter((name) => name in ENV).map((name) => ` ${name}="$${name}"`).join("");
+
+/** Where and in which environment all commands run. */
+const PLACE = { cwd: ROOT, clearEnv: true, env: ENV } as const;
+
 /** Runs a command and gives its standard output; fails if it fails. */
-export async function output(
-  command: string,
-  args: string[],
-  env: Record<string, string> = {},
-): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command(command, {
+export async function output(command: string, args: string[]): Promise<string> {
+  const { success, code, stdout, stderr } = await new Deno.Command(command, {
+    ...PLACE,
     args,
-    cwd: ROOT,
-    env: { NO_COLOR: "1", ...env },
     stdin: "null",
   }).output();
   const [said, errors] = [stdout, stderr].map((b) => new TextDecoder().decode(b));
   if (!success) {
-    throw new Error(
-      `${[command, ...args].join(" ")} failed: ${errors!.trim()}`,
-    );
+    const words = [command, ...args].join(" ");
+    throw new Error(`${words} failed: ${errors!.trim() || `exit code ${code}`}`);
   }
   return said!;
 }
@@ -133,12 +183,10 @@ export async function compile(bench: Bench, name: string): Promise<string> {
   return path;
 }
 
-/** Runs a command to its end and says what it took. */
-export async function measure(
-  bench: Bench,
-  command: string[],
-): Promise<Used> {
-  const said = await output(await compile(bench, "run"), command);
+/** Runs a command to its end, or until it says `until`, and gives what it took. */
+export async function measure(bench: Bench, command: string[], until?: string): Promise<Used> {
+  const when = until === undefined ? [] : ["-u", until];
+  const said = await output(await compile(bench, "run"), [...when, ...command]);
   const [wall, cpu, memory] = said.split(" ").map(Number);
   return { wall: wall!, cpu: cpu!, memory: memory! };
 }
@@ -150,11 +198,10 @@ export class Server implements AsyncDisposable {
   #port: Promise<number>;
 
   /** Starts a server that says `127.0.0.1:PORT` on standard output or error. */
-  constructor([program, ...args]: string[], env: Record<string, string> = {}) {
+  constructor([program, ...args]: string[]) {
     this.#child = new Deno.Command(program!, {
+      ...PLACE,
       args,
-      cwd: ROOT,
-      env: { NO_COLOR: "1", ...env },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
@@ -187,8 +234,17 @@ export class Server implements AsyncDisposable {
 
   /** Bytes of memory resident now. */
   get memory(): number {
+    return this.#status("VmRSS");
+  }
+
+  /** The most bytes of memory that were resident at once. */
+  get peak(): number {
+    return this.#status("VmHWM");
+  }
+
+  #status(field: string): number {
     const status = Deno.readTextFileSync(`/proc/${this.#child.pid}/status`);
-    return Number(status.match(/VmRSS:\s*(\d+)/)![1]) * 1024;
+    return Number(status.match(new RegExp(`${field}:\\s*(\\d+)`))![1]) * 1024;
   }
 
   #end() {

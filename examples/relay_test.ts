@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "jsr:@std/assert@^1.0.0";
 import { connect } from "../client.ts";
 import { serve } from "../server.ts";
 

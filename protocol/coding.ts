@@ -4,67 +4,63 @@
  * @module
  */
 import { EXIT, readUntilEof, type Source, systemReason, TrioError } from "../mod.ts";
+import { ZstdFrame } from "./zstd.ts";
 
 type Chunks = AsyncIterable<Uint8Array<ArrayBuffer>>;
 
-/** Codings whose decoders do not tell a stream that was cut short from a complete one. */
-const MARKED = ["br", "zstd"];
-
-/** With a byte more, which a decoder takes only if the stream was cut short before it. */
-async function* marked(chunks: Chunks, coding: string): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  // zstd takes no other write behind its end: the byte goes with the last chunk, which waits
-  let last: Uint8Array<ArrayBuffer> = new Uint8Array();
-  for await (const chunk of chunks) {
-    if (last.length > 0) yield last;
-    if (coding === "zstd") last = chunk;
-    else yield chunk;
-  }
-  const longer = new Uint8Array(last.length + 1);
-  longer.set(last);
-  yield longer;
+/** With a byte more, which the decoder of br takes only if the stream was cut short before it. */
+async function* marked(chunks: Chunks): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  yield* chunks;
+  yield new Uint8Array(1);
 }
 
-/** Undoes one coding. An empty body stays empty, as with curl. */
-async function* decode(body: Chunks, coding: string): AsyncGenerator<Uint8Array<ArrayBuffer>> {
-  const iterator = body[Symbol.asyncIterator]();
-  const first = await iterator.next();
-  if (first.done) return;
-  const bad = (why: string) => new TrioError(EXIT.encoding, `bad ${coding} data: ${why}`);
-  let fed = 0, failure: unknown;
-  const whole = async function* () {
-    for (let next: IteratorResult<Uint8Array<ArrayBuffer>> = first; !next.done;) {
-      fed += next.value.length;
-      yield next.value;
-      next = await iterator.next().catch((error) => {
-        throw failure = error;
-      });
-    }
-  };
+/** What node:zlib has for a coding; the first byte tells the two forms of deflate apart. */
+async function makeDecoder(coding: string, firstByte: number) {
   // node:zlib takes a third of the time of DecompressionStream, its memory stays flat whatever
   // comes, and it knows gzip streams of several members. Loading it costs 12 ms: not before.
-  const { pipeline, Readable } = await import("node:stream");
   const zlib = await import("node:zlib");
   const makers: Record<string, typeof zlib.createGunzip> = {
     br: zlib.createBrotliDecompress as typeof zlib.createGunzip,
     zstd: zlib.createZstdDecompress as typeof zlib.createGunzip,
     // "deflate" means zlib (RFC 1950), but some servers send it raw (RFC 1951)
-    deflate: (first.value[0]! & 15) === 8 ? zlib.createInflate : zlib.createInflateRaw,
+    deflate: (firstByte & 15) === 8 ? zlib.createInflate : zlib.createInflateRaw,
   };
-  const decoder = (makers[coding] ?? zlib.createGunzip)({ chunkSize: 1024 * 1024 });
-  try {
-    // an error of any stage reaches the reader through the last one
-    yield* pipeline(
-      Readable.from(MARKED.includes(coding) ? marked(whole(), coding) : whole(), {
-        objectMode: false,
-      }),
-      decoder,
-      () => {},
-    );
-  } catch (error) {
-    throw failure ?? bad(systemReason(error));
+  return (makers[coding] ?? zlib.createGunzip)({ chunkSize: 1024 * 1024 });
+}
+
+/** Undoes one coding. An empty body stays empty, as with curl. */
+async function* decode(body: Chunks, coding: string): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const bad = (why: string) => new TrioError(EXIT.encoding, `bad ${coding} data: ${why}`);
+  const iterator = body[Symbol.asyncIterator]();
+  // a body of zstd may be several frames (RFC 8878 section 3.1), of which the decoder takes one
+  for (let next = await iterator.next(); !next.done;) {
+    const frame = coding === "zstd" ? new ZstdFrame() : undefined;
+    let fed = 0, failure: unknown;
+    const whole = async function* () {
+      while (!next.done && !frame?.isComplete) {
+        const { value } = next, n = frame ? frame.take(value) : value.length;
+        fed += n;
+        if (n > 0) yield value.subarray(0, n);
+        if (n < value.length) next.value = value.subarray(n);
+        else {
+          next = await iterator.next().catch((error) => {
+            throw failure = error;
+          });
+        }
+      }
+    };
+    const { pipeline, Readable } = await import("node:stream");
+    const decoder = await makeDecoder(coding, next.value[0]!);
+    const input = Readable.from(coding === "br" ? marked(whole()) : whole(), { objectMode: false });
+    try {
+      yield* pipeline(input, decoder, () => {}); // an error of any stage comes through the last
+    } catch (error) {
+      throw failure ?? bad(systemReason(error));
+    }
+    const { bytesWritten: used } = decoder;
+    if (used > fed || frame?.isComplete === false) throw bad("unexpected end of file");
+    if (used < fed) throw bad("data behind its end");
   }
-  const { bytesWritten: used } = decoder;
-  if (used !== fed) throw bad(used > fed ? "unexpected end of file" : "data behind its end");
 }
 
 /**

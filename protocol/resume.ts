@@ -296,7 +296,7 @@ function judgeEnd(size: number, record: VersionRecord, head: Head): Verdict {
 }
 
 function mediaType(type: string | undefined): string | undefined {
-  return type?.split(";")[0]!.trim().toLowerCase();
+  return type?.split(";")[0]?.trim().toLowerCase();
 }
 
 /**

@@ -1,5 +1,5 @@
 /** The examples, each run as its comment says. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { Folder } from "./support/folder.ts";
 import { Origin } from "./support/origin.ts";
 import { ROOT, run } from "./support/process.ts";

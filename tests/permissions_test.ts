@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { Folder } from "./support/folder.ts";
 import { startPeer } from "./support/peers.ts";
 import { denoArgs, ROOT, run, Running, runScript } from "./support/process.ts";
@@ -19,7 +19,10 @@ const readme = await Deno.readTextFile(`${ROOT}README.md`);
 /** The commands, and the `deno run` line behind each that names its permissions. */
 const commands = new Map<string, string>();
 for (const name of Object.keys(tasks)) add(`deno task ${name}`);
-for (const [command] of readme.matchAll(/\bdeno (task|run) [^`#|&;\n]+/g)) add(command.trim());
+// an alias is the beginning of a command only
+for (
+  const [command] of readme.replace(/^alias .*$/gm, "").matchAll(/\bdeno (task|run) [^`#|&;\n]+/g)
+) add(command.trim());
 
 function add(command: string) {
   const [, name, rest] = command.match(/^deno task (\S+)(.*)$/) ?? [];
@@ -188,6 +191,7 @@ const HINTED: { args: string[]; read?: string; write?: string; saved?: string }[
   { args: ["-o", "/dev/null"], write: "/dev/null" },
   { args: ["-o", "it's a file"], saved: "it's a file" },
   { args: ["-o", '$(x) "*" ~'], saved: '$(x) "*" ~' },
+  { args: ["-H", `X: ${"y".repeat(3000)}`, "-o", "f"] },
   // the runtime cannot be told a name with a comma
   { args: ["-o", "a,b"], read: ".", write: ".", saved: "a,b" },
   { args: ["-o", "c,d/a,b"], read: ".", write: ".", saved: "c,d/a,b" },
@@ -197,7 +201,8 @@ const HINTED: { args: string[]; read?: string; write?: string; saved?: string }[
 ];
 
 for (const { args, read, write, saved = "f" } of HINTED) {
-  Deno.test(`permissions: the hint of fetch.ts ${args.join(" ")} grants what is missing`, async () => {
+  const line = args.join(" ").replace(/y{10,}/, "…");
+  Deno.test(`permissions: the hint of fetch.ts ${line} grants what is missing`, async () => {
     await using server = answerAll(() =>
       PAGE().replace("\r\n", "\r\nContent-Disposition: attachment; filename=given\r\n")
     );

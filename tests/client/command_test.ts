@@ -9,7 +9,7 @@ import {
   assertMatch,
   assertRejects,
   assertStringIncludes,
-} from "@std/assert";
+} from "jsr:@std/assert@^1.0.0";
 import { writeAll } from "../../mod.ts";
 import { serve } from "../../server.ts";
 import { encode } from "../support/bytes.ts";
@@ -219,6 +219,7 @@ Deno.test("client.ts says what a bad command line should be", async () => {
       /--expect takes a text in which \\r \\n \\t \\xHH \\\\ stand for bytes, not/,
     ],
     [["--expect", ""], /--expect takes a text/],
+    [["--cacert", "README.md"], /--cacert README\.md: no certificate in PEM form is in it/],
     [["--cacert", "nowhere.pem"], /cannot read --cacert nowhere\.pem: No such file/],
   ];
   await Promise.all(cases.map(async ([args, expected]) => {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "jsr:@std/assert@^1.0.0";
 import { connect } from "../../client.ts";
 import { TrioError, writeAll } from "../../mod.ts";
 import { serve } from "../../server.ts";

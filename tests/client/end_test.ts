@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { connect } from "../../client.ts";
 import { writeAll } from "../../mod.ts";
 import { serve } from "../../server.ts";

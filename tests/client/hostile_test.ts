@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { createServer } from "node:net";
 import { writeAll } from "../../mod.ts";
 import { encode } from "../support/bytes.ts";
@@ -319,16 +319,18 @@ Deno.test({
   ignore: Deno.build.os !== "linux", // where /dev/full is
   async fn() {
     await using server = scripted("Welcome!", "Hello, Ada!");
-    const args = denoArgs("client.ts", ["--port", String(server.port), "Ada"]);
-    const full = new Deno.Command("sh", {
-      args: ["-c", 'exec "$0" "$@" > /dev/full', Deno.execPath(), ...args],
-      stderr: "piped",
-    });
-    const { code, stderr } = await full.output();
-    assertEquals(code, 23);
-    assertMatch(
-      new TextDecoder().decode(stderr),
-      /^client: cannot write the output: No space.*\n$/,
-    );
+    for (const what of ["Ada", "--connect"]) { // the last line alone, too
+      const args = denoArgs("client.ts", ["--port", String(server.port), what]);
+      const full = new Deno.Command("sh", {
+        args: ["-c", 'exec "$0" "$@" > /dev/full', Deno.execPath(), ...args],
+        stderr: "piped",
+      });
+      const { code, stderr } = await full.output();
+      assertEquals(code, 23);
+      assertMatch(
+        new TextDecoder().decode(stderr),
+        /^client: cannot write the output: No space.*\n$/,
+      );
+    }
   },
 });

@@ -3,14 +3,14 @@
  *
  * @module
  */
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { writeAll } from "../../mod.ts";
 import { encode } from "../support/bytes.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { runClient } from "../support/client.ts";
 import { testPeer } from "../support/peers.ts";
 import { runScript } from "../support/process.ts";
-import { FakeServer } from "../support/servers.ts";
+import { copy, FakeServer, TlsServer } from "../support/servers.ts";
 
 testPeer(
   "client.ts --cacert trusts those certificates, and only for their names",
@@ -45,7 +45,7 @@ testPeer(
     for (const chain of [wrongName, expired, unknownCa]) {
       const { code, stderr } = await greetAs(chain, ["--cacert", ca]);
       assertEquals(code, 60);
-      assertMatch(stderr, /^client: 127\.0\.0\.1:\d+ is not trusted: [^\n]*\n$/);
+      assertMatch(stderr, /^client: the certificate of 127\.0\.0\.1:\d+ is not trusted: [^\n]*\n$/);
     }
   },
 );
@@ -54,5 +54,31 @@ Deno.test("client.ts --tls exits with 35 where no TLS is spoken", async () => {
   await using server = new FakeServer((conn) => writeAll(conn, encode("Welcome!")));
   const { code, stderr } = await runClient(server.port, ["--tls"]);
   assertEquals(code, 35);
-  assertMatch(stderr, /^client: TLS with .* failed: .*\n$/);
+  assertMatch(stderr, /^client: TLS handshake with .* failed: .*\n$/);
 });
+
+testPeer(
+  "client.ts --tls is content with an end without close_notify after exit",
+  ["openssl"],
+  async () => {
+    await using certificates = await makeCertificates();
+    const exited = Promise.withResolvers<void>(), cut = Promise.withResolvers<void>();
+    await using service = new TlsServer(certificates.good, async (conn) => {
+      await writeAll(conn, encode("Welcome!"));
+      await conn.read(new Uint8Array(9));
+      exited.resolve();
+      await cut.promise; // it ends TLS only when the client has been cut off
+    });
+    await using middle = new FakeServer(async (conn) => {
+      using behind = await Deno.connect({ port: service.port });
+      const copied = Promise.allSettled([copy(conn, behind), copy(behind, conn)]);
+      await exited.promise;
+      conn.close();
+      cut.resolve();
+      await copied;
+    });
+    const args = ["-p", `${middle.port}`, "--cacert", certificates.ca, "exit"];
+    const { code, stdout, stderr } = await runScript("client.ts", args);
+    assertEquals({ code, stdout, stderr }, { code: 0, stdout: "Welcome!\n", stderr: "" });
+  },
+);

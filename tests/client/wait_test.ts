@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { writeAll } from "../../mod.ts";
 import { serve } from "../../server.ts";
 import { encode } from "../support/bytes.ts";
@@ -77,7 +77,7 @@ testPeer("client.ts --tls --wait outlasts what breaks in the handshake", ["opens
   const args = ["-p", `${forwarder.port}`, "--cacert", ca, "--wait", "60", "-v"];
   const { code, stdout, stderr } = await runScript("client.ts", args);
   assertEquals({ code, stdout }, { code: 0, stdout: "Welcome!\n" });
-  assertMatch(stderr, /^(client: TLS with 127\.0\.0\.1:\d+ failed: .*\n){2}$/);
+  assertMatch(stderr, /^(client: TLS handshake with 127\.0\.0\.1:\d+ failed: .*\n){2}$/);
   await using stranger = new TlsServer(unknownCa, async () => {});
   const { code: refused } = await runScript("client.ts", [
     ...["-p", `${stranger.port}`, "--cacert", ca, "--wait", "600"],

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { type Chain, makeCertificates } from "../support/certificates.ts";
 import { type Launch, type Peer, startPeer, testPeer } from "../support/peers.ts";
 import { runScript } from "../support/process.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
 import { isSame } from "../support/bytes.ts";
 import { runFetch } from "../support/fetch.ts";
 import type { Folder } from "../support/folder.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { type Certificates, makeCertificates } from "../support/certificates.ts";
 import { Folder } from "../support/folder.ts";
 import { type Peer, startPeer, testPeer } from "../support/peers.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "jsr:@std/assert@^1.0.0";
 import { find, testPeer } from "../support/peers.ts";
 import { denoArgs, Running } from "../support/process.ts";
 import { type TypistExercise, TYPISTS } from "./matrix.ts";

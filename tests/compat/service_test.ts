@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@^1.0.0";
 import { quickServer } from "../support/caller.ts";
 import { runClient } from "../support/client.ts";
 import { startPeer, testPeer } from "../support/peers.ts";

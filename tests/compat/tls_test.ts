@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { writeAll } from "../../mod.ts";
 import { type Certificates, type Chain, makeCertificates } from "../support/certificates.ts";
 import { Folder } from "../support/folder.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
 import { Folder } from "../support/folder.ts";
 import { type Peer, startPeer, testPeer } from "../support/peers.ts";
 import { denoArgs, run, Running, runScript } from "../support/process.ts";

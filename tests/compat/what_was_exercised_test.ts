@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "jsr:@std/assert@^1.0.0";
 import { compatibility, FILE } from "./table.ts";
 
 Deno.test("docs/compatibility.md says what the suite exercises", async () => {

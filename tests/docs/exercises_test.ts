@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { Folder } from "../support/folder.ts";
 import { run } from "../support/process.ts";
 import { STEPS } from "./pages.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { ROOT } from "../support/process.ts";
 import { PAGES, type Part, programs, readPage, STEPS, withoutComments } from "./pages.ts";
 

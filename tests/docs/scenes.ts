@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "jsr:@std/assert@^1.0.0";
 import { ROOT, Running } from "../support/process.ts";
 import { type Part, STEPS } from "./pages.ts";
 

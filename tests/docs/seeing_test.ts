@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { Folder } from "../support/folder.ts";
 import { testPeer } from "../support/peers.ts";
 import { run, Running } from "../support/process.ts";

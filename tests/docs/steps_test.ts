@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "jsr:@std/assert@^1.0.0";
 import { Folder } from "../support/folder.ts";
 import { testPeer } from "../support/peers.ts";
 import { each, run } from "../support/process.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "jsr:@std/assert@^1.0.0";
 import { download, type DownloadOptions, request } from "../../fetch.ts";
 import { writeAll } from "../../mod.ts";
 import { bytesOf, joined } from "../support/bytes.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "jsr:@std/assert@^1.0.0";
 import zlib from "node:zlib";
 import { download, type RequestOptions } from "../../fetch.ts";
 import { readUntilEof, writeAll } from "../../mod.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
 import { promisify } from "node:util";
 import zlib from "node:zlib";
 import { download, request } from "../../fetch.ts";

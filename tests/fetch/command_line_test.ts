@@ -3,13 +3,14 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@^1.0.0";
 import { EXIT } from "../../mod.ts";
 import { runFetch } from "../support/fetch.ts";
 import { Folder } from "../support/folder.ts";
 import { answer, command, SHA256 } from "../support/options.ts";
+import { helpedOptions } from "../support/option_table.ts";
 import { MODIFIED, Origin } from "../support/origin.ts";
-import { each, runScript } from "../support/process.ts";
+import { each } from "../support/process.ts";
 import { response } from "../support/replies.ts";
 
 /** The options that the files beside this one test by name. */
@@ -23,27 +24,20 @@ async function testedOptions(): Promise<string[]> {
   return [...names];
 }
 
-/** The options of --help: the letter if there is one, the name, what it takes. */
-async function helped(): Promise<{ letter?: string; name: string; takes: boolean }[]> {
-  const { stdout } = await runScript("fetch.ts", ["--help"]);
-  const options = stdout.matchAll(/^ +(?:(-\w), )?(--[\w-]+)( [A-Z]\S*)?| {2}(-V), (--version)$/gm);
-  return [...options].map(([, letter, name, takes, letter2, name2]) => ({
-    letter: letter ?? letter2!,
-    name: name ?? name2!,
-    takes: takes !== undefined,
-  }));
-}
+/** A good value for each that options take, by its name in the help. */
+const GOOD: Record<string, string> = { HEX: SHA256, N: "1", S: "1", SIZE: "5K", "A-B": "0-9" };
 
-Deno.test("fetch.ts --help has all options that are tested here, and no other", async () => {
-  const names = (await helped()).map(({ name }) => name);
+Deno.test("fetch.ts --help has all options, each tested by its name, and no other", async () => {
+  const names = (await helpedOptions("fetch.ts")).map(({ name }) => name);
+  assertEquals(new Set(names).size, names.length);
   assertEquals(names.toSorted(), (await testedOptions()).toSorted());
 });
 
 Deno.test("fetch.ts takes each option of --help as it is shown there", async () => {
   await using folder = new Folder();
-  await each(await helped(), async ({ letter, name, takes }) => {
+  await each(await helpedOptions("fetch.ts"), async ({ letter, name, takes }) => {
     const forms = letter ? [letter, name] : [name];
-    const good = forms.flatMap((option) => takes ? [option, "x"] : [option]);
+    const good = forms.flatMap((option) => takes ? [option, GOOD[takes] ?? "x"] : [option]);
     const { code, stdout } = await runFetch(folder, [...good, "--help"]);
     assertEquals([code, stdout.length > 0], [EXIT.ok, true], `${good}`);
     for (const option of takes ? forms : [name]) {
@@ -93,7 +87,7 @@ Deno.test("fetch.ts saves no two URLs to the same file", async () => {
   await using origin = new Origin(answer);
   const { code, stderr } = await command(folder, origin, ["/text", "/200/text"]);
   assertEquals([code, folder.text("text")], [EXIT.usage, "text"]);
-  assertMatch(stderr, /^fetch: text is the file of another URL \(-o gives names\)$/m);
+  assertMatch(stderr, /^fetch: text is the file of another URL, too$/m);
   assertEquals(origin.requests.length, 1);
 });
 

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
 import zlib from "node:zlib";
 import { download } from "../../fetch.ts";
 import { TrioError, writeAll } from "../../mod.ts";

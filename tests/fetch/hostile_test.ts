@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "jsr:@std/assert@^1.0.0";
 import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { download } from "../../fetch.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@^1.0.0";
 import { EXIT } from "../../mod.ts";
 import { noise } from "../support/bytes.ts";
 import { assertUsage, SHA256, testOption } from "../support/options.ts";
@@ -83,7 +83,7 @@ testOption("--sha256", "checks the file, in small or capital digits", async (run
   assertEquals([code, folder.text("text")], [EXIT.checksum, "old"]);
   assertStringIncludes(stderr, `fetch: the SHA-256 is ${SHA256}, not 882d9e3e`);
   for (const bad of ["abc", `${SHA256}0`, SHA256.replace("9", "g")]) {
-    assertUsage(await run("--sha256", bad, "/text"), /a SHA-256 has 64 hex digits, not /);
+    assertUsage(await run("--sha256", bad, "/text"), /--sha256 takes 64 hex digits, not /);
   }
 });
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@^1.0.0";
 import { EXIT } from "../../mod.ts";
 import { isPrefix, isSame } from "../support/bytes.ts";
 import { MODES, runFetch, startFetch } from "../support/fetch.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@^1.0.0";
 import { EXIT, VERSION } from "../../mod.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { runFetch } from "../support/fetch.ts";

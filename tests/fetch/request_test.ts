@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { HttpResponse, request, type RequestOptions } from "../../fetch.ts";
 import { VERSION, writeAll } from "../../mod.ts";
 import { joined } from "../support/bytes.ts";

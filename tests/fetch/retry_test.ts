@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "jsr:@std/assert@^1.0.0";
 import { download, type DownloadOptions, TransientError } from "../../fetch.ts";
 import { EXIT, TrioError } from "../../mod.ts";
 import { noise } from "../support/bytes.ts";

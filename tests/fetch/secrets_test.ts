@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import type { RequestOptions } from "../../fetch.ts";
 import { rejectsWith } from "../support/assertions.ts";
 import { get } from "../support/fetch.ts";

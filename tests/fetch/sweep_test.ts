@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { assert } from "@std/assert";
+import { assert } from "jsr:@std/assert@^1.0.0";
 import { download, type DownloadOptions, TrioError } from "../../fetch.ts";
 import { isSame, noise } from "../support/bytes.ts";
 import { hurry } from "../support/fetch.ts";

@@ -4,12 +4,10 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
-import { progressText } from "../../fetch.ts";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { EXIT } from "../../mod.ts";
 import { isSame, noise } from "../support/bytes.ts";
 import { Folder } from "../support/folder.ts";
-import { fc } from "../support/fuzz.ts";
 import { HOLD, MODIFIED, Origin, serveResource } from "../support/origin.ts";
 import { writeRecord } from "../support/output.ts";
 import { testPeer } from "../support/peers.ts";
@@ -292,23 +290,4 @@ testPeer("fetch.ts -o - gives no binary data to a terminal", ["python3"], async 
     /\nfetch: cannot write stdout: binary data .* terminal \(-o FILE saves it\)\n$/,
   );
   assert(!running.stdout.includes("PK"));
-});
-
-Deno.test("progressText is never wider than the terminal", () => {
-  const name = fc.array(fc.constantFrom(..."abc.你好世界"), { maxLength: 60 });
-  const amount = fc.double({ min: 0, max: 1e15, noNaN: true }).map(Math.floor);
-  const progress = fc.record({ bytes: amount, resumed: amount, total: fc.option(amount) });
-  const columns = fc.integer({ min: 10, max: 200 });
-  const elapsed = fc.double({ min: 0, max: 1e7, noNaN: true });
-  fc.assert(
-    fc.property(name, progress, elapsed, columns, (name, { bytes, resumed, total }, ...rest) => {
-      const all = Math.max(bytes, resumed);
-      const some = { bytes: all, resumed: Math.min(bytes, resumed), total: total ?? undefined };
-      if (total !== null) some.bytes = Math.min(all, total);
-      some.resumed = Math.min(some.resumed, some.bytes);
-      const text = progressText(name.join(""), some, ...rest, width);
-      assert(width(text) <= rest[1], text);
-      assert(!/NaN|Infinity|undefined|-\d/.test(text), text);
-    }),
-  );
 });

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { download, request, type RequestOptions } from "../../fetch.ts";
 import { readUntilEof, writeAll } from "../../mod.ts";
 import { rejectsWith } from "../support/assertions.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assertEquals, assertMatch, assertThrows } from "jsr:@std/assert@^1.0.0";
 import {
   type Checksum,
   checksumFor,

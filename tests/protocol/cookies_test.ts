@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
 import { CookieJar } from "../../protocol/cookies.ts";
 import { fc } from "../support/fuzz.ts";
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
 import { escaped, quote, quoteDifference, unescaped } from "../../protocol/escapes.ts";
 import { encode } from "../support/bytes.ts";
 import { fc } from "../support/fuzz.ts";
@@ -124,6 +124,12 @@ Deno.test("quoteDifference cuts no emoji, and shows what comes after many of the
   );
   assertEquals(shown, `"…${family.repeat(7)}x"`);
   assertEquals(should, `"…${family.repeat(7)}y"`);
+});
+
+Deno.test("quoteDifference shows what differs, however long it is in escapes", () => {
+  const [shown, should] = quoteDifference(encode(family), encode(`${family}\ufe0f`));
+  assert(should.endsWith('\\xef\\xb8\\x8f"'), should);
+  assertEquals(unescaped(shown.slice(1, -1)), encode(family));
 });
 
 Deno.test("quoteDifference shows a difference behind a thousand marks on one letter", () => {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "jsr:@std/assert@^1.0.0";
 import { parseHttpDate, retryAfter } from "../../protocol/http_date.ts";
 import { fc } from "../support/fuzz.ts";
 

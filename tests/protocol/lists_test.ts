@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assertEquals } from "@std/assert";
+import { assertEquals } from "jsr:@std/assert@^1.0.0";
 import { decodeText, parseLines, parseUrlList } from "../../protocol/lists.ts";
 import { encode } from "../support/bytes.ts";
 import { fc } from "../support/fuzz.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "jsr:@std/assert@^1.0.0";
 import { EXIT, TrioError } from "../../mod.ts";
 import { credentialsFor, parseNetrc } from "../../protocol/netrc.ts";
 import { fc } from "../support/fuzz.ts";

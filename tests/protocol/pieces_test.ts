@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "jsr:@std/assert@^1.0.0";
 import { MIN_PIECE_BYTES, type Piece, Pieces } from "../../protocol/pieces.ts";
 import type { Span } from "../../protocol/resume.ts";
 import { fc } from "../support/fuzz.ts";

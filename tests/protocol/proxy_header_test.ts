@@ -1,5 +1,5 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
-import fc from "fast-check";
+import { assert, assertEquals, assertThrows } from "jsr:@std/assert@^1.0.0";
+import fc from "npm:fast-check@^4.3.0";
 import { type Address, TrioError } from "../../mod.ts";
 import { type ProxyHeader, ProxyHeaderReader } from "../../protocol/proxy_header.ts";
 import { encode } from "../support/bytes.ts";

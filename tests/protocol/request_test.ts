@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "jsr:@std/assert@^1.0.0";
 import { bypassesProxy, parseUrl } from "../../fetch.ts";
 import { TrioError } from "../../mod.ts";
 import { throwsWith } from "../support/assertions.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
 import v8 from "node:v8";
 import vm from "node:vm";
 import { bytesOf, joined } from "../support/bytes.ts";

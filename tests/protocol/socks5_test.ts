@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "jsr:@std/assert@^1.0.0";
 import { type Address, EXIT, TrioError } from "../../mod.ts";
 import { socks5, type SocksUser } from "../../protocol/socks5.ts";
 import { fc } from "../support/fuzz.ts";

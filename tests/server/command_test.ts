@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { VERSION } from "../../mod.ts";
 import { Caller, refuses, ServerProcess } from "../support/caller.ts";
 import { IPV6, testPeer } from "../support/peers.ts";

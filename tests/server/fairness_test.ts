@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
 import { ServerProcess } from "../support/caller.ts";
 import { testPeer } from "../support/peers.ts";
 import { run } from "../support/process.ts";

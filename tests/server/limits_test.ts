@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
 import { Caller, quickServer, ServerProcess } from "../support/caller.ts";
 import { IPV6, testPeer } from "../support/peers.ts";
 import { run } from "../support/process.ts";
@@ -55,7 +55,8 @@ Deno.test("serve closes a peer after maxTime, however busy it is, and not before
     await caller.says("x").catch(() => {}); // it may be closed by then
     ended = await caller.conn.read(buffer).catch(() => null) === null;
   }
-  assert(performance.now() - from >= 195);
+  const took = performance.now() - from;
+  assert(took >= 195 && took < 1900, `${took} ms`);
   assertEquals(warnings(server), [`${caller.address} was connected for 0.2 s`]);
 });
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "jsr:@std/assert@^1.0.0";
 import { TrioError } from "../../mod.ts";
 import { serve } from "../../server.ts";
 import { Caller, quickServer, ServerProcess } from "../support/caller.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { readAll, writeAll } from "../../mod.ts";
 import { encode } from "../support/bytes.ts";
 import { Caller, quickServer, ServerProcess } from "../support/caller.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { assertEquals, assertStringIncludes, assertThrows } from "jsr:@std/assert@^1.0.0";
 import { HttpResponse } from "../../fetch.ts";
 import { TrioError } from "../../mod.ts";
 

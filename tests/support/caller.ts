@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "jsr:@std/assert@^1.0.0";
 import { writeAll } from "../../mod.ts";
 import { serve, type ServeOptions, type ServerEvent } from "../../server.ts";
 import { encode } from "./bytes.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import fc from "fast-check";
+import fc from "npm:fast-check@^4.3.0";
 
 /** What decides all that is random. */
 export const SEED = Number(

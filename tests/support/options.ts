@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { EXIT } from "../../mod.ts";
 import { noise } from "./bytes.ts";
 import { runFetch } from "./fetch.ts";

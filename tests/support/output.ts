@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
 import type { Progress } from "../../fetch.ts";
 import type { VersionRecord } from "../../protocol/resume.ts";
 import { isPrefix, noise } from "./bytes.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { toBytes } from "@std/streams/to-bytes";
+import { toBytes } from "jsr:@std/streams@^1.0.0/to-bytes";
 
 /** The project's folder, with a slash at its end. */
 export const ROOT = new URL("../../", import.meta.url).pathname;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert } from "@std/assert";
+import { assert } from "jsr:@std/assert@^1.0.0";
 import zlib from "node:zlib";
 import { type Head, ResponseReader } from "../../fetch.ts";
 import { TrioError } from "../../mod.ts";

@@ -1,0 +1,380 @@
+/**
+ * The options about many URLs, parts of files and credentials, with good values and with bad ones,
+ * and those that fingers used to curl type.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@^1.0.0";
+import { createHash } from "node:crypto";
+import { EXIT } from "../../mod.ts";
+import { joined, noise } from "../support/bytes.ts";
+import { runFetch, startFetch } from "../support/fetch.ts";
+import { assertUsage, command, type Done, SHA256, testOption } from "../support/options.ts";
+import { HOLD, MODIFIED, Origin, serveResource } from "../support/origin.ts";
+import { response } from "../support/replies.ts";
+
+/** The SHA-512 of "text". */
+const SHA512 = createHash("sha512").update("text").digest("hex");
+
+// As with curl
+
+/** Downloads a redirect with each of these options, which change nothing. */
+async function testSaved(run: (...args: string[]) => Promise<Done>, ...options: string[]) {
+  for (const option of [...options, "-fsSLO"]) {
+    const { code, folder, stderr } = await run(option, "/hop1");
+    assertEquals([code, folder.text("hop1")], [EXIT.ok, "text"], stderr);
+  }
+}
+
+/** Fails with each of these options, which change nothing. */
+async function testFailed(run: (...args: string[]) => Promise<Done>, ...options: string[]) {
+  for (const option of [...options, "-fsSLO"]) {
+    const { code, folder, stderr } = await run(option, "/404");
+    assertEquals([code, folder.names], [EXIT.status, []]);
+    assertMatch(stderr, /^fetch: .* answered 404 Whatever .*\n$/);
+  }
+}
+
+testOption("--location", "is what it does anyway", (run) => testSaved(run, "--location", "-L"));
+
+testOption("--remote-name-all", "is what it does anyway", async (run) => {
+  await testSaved(run, "--remote-name-all", "-O");
+});
+
+testOption("--fail", "is what it does anyway", (run) => testFailed(run, "--fail", "-f"));
+
+testOption(
+  "--show-error",
+  "is what it does anyway",
+  (run) => testFailed(run, "--show-error", "-S"),
+);
+
+testOption("--insecure", "is refused, with what to do instead", async (run) => {
+  for (const args of [["-k"], ["--insecure"], ["-sk"]]) {
+    const done = await run(...args, "/text");
+    assertUsage(done, /--cacert FILE .*--unsafely-ignore-certificate-errors=HOST/);
+    assertEquals(done.asked, []);
+  }
+});
+
+testOption("--quiet", "is --silent", async (run) => {
+  for (const name of ["-q", "--quiet"]) {
+    const { code, stdout, stderr } = await run(name, "/text");
+    assertEquals([code, stdout, stderr], [EXIT.ok, "", ""]);
+  }
+  assertMatch((await run("-q", "/404")).stderr, /^fetch: .* answered 404/);
+});
+
+// Names and folders
+
+testOption("--output-dir", "puts the files into a folder, made if missing", async (run) => {
+  const { code, folder, stderr } = await run("--output-dir", "a/b", "-o", "c", "/text", "/200x");
+  assertEquals(code, EXIT.ok, stderr);
+  assertEquals([folder.names, folder.text("a/b/c")], [["a"], "text"]);
+  assertEquals(folder.text("a/b/200x"), "body of 200");
+  assertEquals((await run("--output-dir=a/b/", "-J", "/text")).code, EXIT.ok);
+  assertEquals(folder.text("a/b/text"), "text");
+  const { code: write, stderr: says } = await run("--output-dir", "a/b/c", "/text");
+  assertEquals(write, EXIT.write);
+  assertMatch(says, /^fetch: cannot write a\/b\/c: .*\n$/);
+});
+
+testOption("--remote-name", "takes the server's name, made safe", async (_run, folder) => {
+  const names: [disposition: string | undefined, name: string][] = [
+    ['attachment; filename="a b.txt"', "a b.txt"],
+    ["attachment; filename=x; filename*=UTF-8''%e4%bd%a0%e5%a5%bd", "你好"],
+    ['attachment; filename="../../etc/passwd"', "passwd"],
+    ['attachment; filename="/abs/olute"', "olute"],
+    ["inline", "file"],
+    [undefined, "file"],
+  ];
+  for (const [disposition, name] of names) {
+    await using origin = new Origin(() =>
+      response("200 OK", "body", disposition ? [`Content-Disposition: ${disposition}`] : [])
+    );
+    const { code, stderr } = await command(folder, origin, ["-J", "/file"]);
+    assertEquals([code, folder.names], [EXIT.ok, [name]], stderr);
+    assertStringIncludes(stderr, `saved ${name} (4 bytes `);
+    Deno.removeSync(folder.file(name));
+  }
+  await using origin = new Origin(() => response("200 OK", "body"));
+  assertUsage(await command(folder, origin, ["-J", "-o", "x", "/"]), /--output and --remote-name/);
+});
+
+testOption("--remote-name", "replaces nothing with --no-clobber", async (_run, folder) => {
+  await using origin = new Origin(() =>
+    response("200 OK", "new", ["Content-Disposition: attachment; filename=there"])
+  );
+  folder.write("there", "old");
+  const { code, stderr } = await command(folder, origin, ["-J", "--no-clobber", "/file"]);
+  assertEquals([code, folder.text("there")], [EXIT.write, "old"], stderr);
+});
+
+// Parts of files
+
+/** A server of 1,000 bytes that knows the ranges `A-B`, `A-` and `-N`. */
+function ranged(body: Uint8Array, other = false): Origin {
+  return new Origin(({ headers }) => {
+    const [, first = "", last = ""] = /^bytes=(\d*)-(\d*)$/.exec(headers.get("range") ?? "") ?? [];
+    if (first === "" && last === "" || other) return response("200 OK", body);
+    const start = first === "" ? Math.max(0, body.length - +last) : +first;
+    if (start >= body.length) {
+      return response("416 No", "", [`Content-Range: bytes */${body.length}`]);
+    }
+    const end = first === "" || last === "" ? body.length : Math.min(+last + 1, body.length);
+    const range = `Content-Range: bytes ${start}-${end - 1}/${body.length}`;
+    return response("206 Partial Content", body.subarray(start, end), [range]);
+  });
+}
+
+testOption("--range", "saves these bytes only", async (run, folder) => {
+  const body = noise(1000);
+  await using origin = ranged(body);
+  const ranges: [range: string, start: number, end: number][] = [
+    ["0-99", 0, 100],
+    ["900-", 900, 1000],
+    ["-5", 995, 1000],
+    ["990-2000", 990, 1000],
+    ["-5000", 0, 1000],
+  ];
+  for (const [range, start, end] of ranges) {
+    const { code, asked, stderr } = await command(folder, origin, ["-r", range, "-o", "f", "/"]);
+    assertEquals([code, folder.bytes("f")], [EXIT.ok, body.slice(start, end)], stderr);
+    assertEquals(asked.map(({ headers }) => headers.get("range")), [`bytes=${range}`]);
+  }
+  const behind = await command(folder, origin, ["-r", "1000-", "-o", "g", "/"]);
+  assertEquals([behind.code, folder.names], [EXIT.resume, ["f"]], behind.stderr);
+  for (const bad of ["5", "9-5", "-", "-0", "a-b", "0-1,3-4", "0x1-2", ""]) {
+    assertUsage(await run(`--range=${bad}`, "/text"), /--range takes one range of bytes/);
+  }
+});
+
+testOption("--range", "is 33 if the answer is not those bytes, and saves nothing", async (
+  _run,
+  folder,
+) => {
+  await using whole = ranged(noise(1000), true);
+  const { code, stderr } = await command(folder, whole, ["--range=5-9", "-o", "f", "/"]);
+  assertEquals([code, folder.names], [EXIT.resume, []], stderr);
+  await using others = new Origin(() =>
+    response("206 Partial Content", "01234", ["Content-Range: bytes 0-4/1000"])
+  );
+  const done = await command(folder, others, ["--range=5-9", "-o", "f", "/"]);
+  assertEquals([done.code, folder.names], [EXIT.resume, []], done.stderr);
+});
+
+testOption("--range", "is kept on a redirect to another origin", async (_run, folder) => {
+  await using target = ranged(noise(1000));
+  await using origin = new Origin(() => response("302 Found", "", [`Location: ${target.url()}`]));
+  const { code } = await command(folder, origin, ["-r", "0-3", "-o", "f", "/"]);
+  assertEquals([code, folder.bytes("f"), target.ranges()], [EXIT.ok, noise(4), ["bytes=0-3"]]);
+});
+
+// Checksums
+
+testOption("--checksum", "checks by a list, a file or a URL", async (run, folder, origin) => {
+  await using lists = new Origin(() => response("200 OK", `${SHA256}  text\n`));
+  const good: Record<string, string> = {
+    "as sha256sum prints it": `${"0".repeat(64)}  other\n${SHA256}  text\n`,
+    "as sha512sum prints it": `${SHA512} *text\n`,
+    "in BSD form": `SHA256 (text) = ${SHA256}\n`,
+  };
+  for (const [what, list] of Object.entries(good)) {
+    folder.write("list", list);
+    const { code, stderr } = await run("--checksum", "list", "/text");
+    assertEquals(code, EXIT.ok, `${what}: ${stderr}`);
+  }
+  const byUrl = await run("--checksum", lists.url("/SHA256SUMS"), "-u", "joe:secret", "/text");
+  assertEquals(byUrl.code, EXIT.ok, byUrl.stderr);
+  assertEquals(lists.requests[0]!.headers.get("authorization"), null);
+  folder.write("text", "old");
+  folder.write("list", `${"0".repeat(64)}  text\n`);
+  const wrong = await run("--checksum=list", "/text");
+  assertEquals([wrong.code, folder.text("text")], [EXIT.checksum, "old"]);
+  assertMatch(wrong.stderr, /the SHA-256 is 982d9e3e.*, not 0{64}/);
+  folder.write("list", `${SHA256}  other\n`);
+  assertEquals((await run("--checksum", "list", "/text")).code, EXIT.checksum);
+  assertEquals(origin.requests.filter(({ target }) => target === "/text").length, 5);
+  assertUsage(await run("--checksum", "missing", "/text"), /--checksum missing: No such file/);
+  assertUsage(await run("--checksum=x", `--sha256=${SHA256}`, "/text"), /--sha256 and --checksum/);
+});
+
+// Many URLs
+
+testOption("--input-file", "has more URLs, one a line", async (run, folder, origin) => {
+  folder.write("urls", `# two\n${origin.url("/text")}\r\n\n  ${origin.url("/200x")}  \n`);
+  const { code, stderr } = await run("-i", "urls", "/200y");
+  assertEquals([code, folder.names], [EXIT.ok, ["200x", "200y", "text", "urls"]], stderr);
+  const args = ["--input-file", "-", "-q"];
+  const byStdin = await runFetch(folder, args, { stdin: `${origin.url("/200z")}\n` });
+  assertEquals([byStdin.code, folder.text("200z")], [EXIT.ok, "body of 200"]);
+  assertUsage(await run("-i", "missing"), /cannot read --input-file missing: No such file/);
+});
+
+testOption("--parallel", "asks for so many at a time", async (_run, folder) => {
+  const three = Promise.withResolvers<void>();
+  let open = 0, most = 0;
+  await using origin = new Origin(async ({ target }) => {
+    most = Math.max(most, ++open);
+    if (open === 3) three.resolve();
+    await three.promise;
+    open--;
+    return response(target === "/b" ? "404 Gone" : "200 OK", target);
+  });
+  const paths = ["/a", "/b", "/c", "/d", "/e"];
+  const { code, stdout, stderr } = await command(folder, origin, ["--json", "-j", "3", ...paths]);
+  assertEquals([code, most, folder.names], [EXIT.status, 3, ["a", "c", "d", "e"]], stderr);
+  const lines = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+  assertEquals(lines.map(({ file }) => file).sort(), ["a", "b", "c", "d", "e"]);
+  assertEquals(lines.filter(({ error }) => error).map(({ file }) => file), ["b"]);
+  for (const bad of ["0", "65", "x"]) {
+    assertUsage(await command(folder, origin, ["-j", bad, "/a"]), /--parallel takes a whole/);
+  }
+});
+
+testOption("--parallel", "ends all on a signal", async (_run, folder) => {
+  const asked = Promise.withResolvers<void>();
+  await using origin = new Origin(() => {
+    if (origin.requests.length === 2) asked.resolve();
+    return [HOLD];
+  });
+  const urls = ["/a", "/b", "/c"].map((path) => origin.url(path));
+  const permissions = ["--allow-net", "--allow-read=.", "--allow-write=."];
+  await using child = startFetch(folder, permissions, ["-j", "2", ...urls]);
+  await asked.promise;
+  assertEquals((await child.stop("SIGTERM")).code, 143);
+  assertEquals(child.stderr, "fetch: interrupted\nfetch: interrupted\n");
+  assertEquals([origin.requests.length, folder.names], [2, []]);
+});
+
+testOption("--connections", "fetches one file over several", async (_run, folder) => {
+  const body = noise(12_000_000), four = Promise.withResolvers<void>();
+  const lines = ['ETag: "1"', "Accept-Ranges: bytes"];
+  await using origin = new Origin(({ headers }) => {
+    const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(headers.get("range") ?? "") ?? [];
+    const [start, end] = first ? [+first, last ? +last + 1 : body.length] : [0, body.length];
+    const part = body.subarray(start, end);
+    if (origin.requests.length === 4) four.resolve();
+    if (first) assertEquals(headers.get("if-range"), '"1"');
+    const range = `Content-Range: bytes ${start}-${end - 1}/${body.length}`;
+    const [head] = first
+      ? response("206 Partial Content", part, [range, ...lines])
+      : response("200 OK", part, lines);
+    // nobody gets all before four have asked
+    return [head, part.subarray(0, 1000), four.promise, part.subarray(1000)];
+  });
+  const sum = createHash("sha256").update(body).digest("hex");
+  const args = ["--connections", "4", `--sha256=${sum}`, "-o", "f", "/"];
+  const { code, stderr } = await command(folder, origin, args);
+  assertEquals([code, folder.names], [EXIT.ok, ["f"]], stderr);
+  assertEquals(new Set(origin.ranges("/")).size, origin.requests.length, "a piece came twice");
+  await using plain = new Origin(() => response("200 OK", body));
+  const one = await command(folder, plain, ["-v", "--connections=4", "-o", "f", "/"]);
+  assertEquals([one.code, plain.requests.length], [EXIT.ok, 1]);
+  assertMatch(one.stderr, /^\* One connection only: /m);
+  assertUsage(
+    await command(folder, plain, ["--connections=0", "/"]),
+    /--connections takes a whole/,
+  );
+});
+
+testOption("--limit-rate", "takes no more a second than it may", async (run, _folder, origin) => {
+  const started = performance.now();
+  const { code, bytes } = await run("--limit-rate", "400K", "-o", "-", "/size600000");
+  const seconds = (performance.now() - started) / 1000;
+  assertEquals([code, bytes.length], [EXIT.ok, 600_000]);
+  // bytes that came at once may count to the next second, but not all of them
+  assert(seconds > 0.4, `600,000 bytes took ${seconds} s`);
+  assertEquals(origin.requests.length, 1);
+  for (const bad of ["fast", "1.5K", "-1"]) {
+    assertUsage(await run("--limit-rate", bad, "/text"), /--limit-rate takes a number of bytes/);
+  }
+});
+
+// Headers and credentials
+
+testOption("--header", "@FILE reads lines from a file", async (run, folder) => {
+  folder.write("lines", "X-One: 1\r\nAccept: text/x\n\nX-Two: ä\n");
+  const { code, asked, stderr } = await run("-H", "@lines", "-H", "X-Three: 3", "/text");
+  assertEquals(code, EXIT.ok, stderr);
+  const { headers } = asked[0]!;
+  assertEquals(["x-one", "accept", "x-three"].map((name) => headers.get(name)), [
+    "1",
+    "text/x",
+    "3",
+  ]);
+  assertUsage(await run("-H", "@missing", "/text"), /cannot read --header missing: No such file/);
+  folder.write("lines", "no colon secret\n");
+  const bad = await run("-H", "@lines", "/text");
+  assertUsage(bad, /header/);
+  assert(!bad.stderr.includes("secret"), bad.stderr);
+});
+
+testOption("--netrc-file", "has credentials by host", async (run, folder, origin) => {
+  folder.write(
+    "netrc",
+    "machine a.example login x password y\nmachine 127.0.0.1 login ann password s\n",
+  );
+  const basic = `Basic ${btoa("ann:s")}`;
+  const { code, asked, stderr } = await run("--netrc-file", "netrc", "-v", "/text");
+  assertEquals([code, asked[0]!.headers.get("authorization")], [EXIT.ok, basic], stderr);
+  assertMatch(stderr, /^> Authorization: \*\*\*$/m);
+  const own = await run("--netrc-file=netrc", origin.url("/text").replace("//", "//bob:word@"));
+  assertEquals(own.asked[0]!.headers.get("authorization"), `Basic ${btoa("bob:word")}`);
+  await using other = new Origin(() => response("200 OK", "text"));
+  folder.write("netrc", "machine a.example login x password secret\n");
+  const { asked: none } = await command(folder, other, ["--netrc-file", "netrc", "/text"]);
+  assertEquals(none[0]!.headers.get("authorization"), null);
+  assertUsage(await run("--netrc-file", "missing", "/text"), /--netrc-file missing: No such file/);
+});
+
+testOption("--compressed", "asks for zstd too, and decodes it", async (_run, folder) => {
+  const { zstdCompressSync } = await import("node:zlib");
+  const body = joined(noise(300_000), "text ".repeat(50_000));
+  await using origin = new Origin(({ headers }) =>
+    headers.get("accept-encoding")?.includes("zstd")
+      ? response("200 OK", zstdCompressSync(body), ["Content-Encoding: zstd"])
+      : response("200 OK", body)
+  );
+  for (const options of [["--compressed"], []]) {
+    const { code, stderr } = await command(folder, origin, [...options, "-o", "f", "/"]);
+    assertEquals(code, EXIT.ok, stderr);
+    assertEquals(folder.bytes("f").length, body.length);
+  }
+});
+
+// Cookies
+
+testOption("--location", "takes cookies along, within a run and a host", async (_run, folder) => {
+  await using origin = new Origin(({ target, headers }) => {
+    const cookie = headers.get("cookie") ?? "";
+    if (target === "/login") {
+      return response("302 Found", "", ["Set-Cookie: id=5; Path=/", "Location: /file"]);
+    }
+    if (target === "/loop") {
+      return response("302 Found", "", ["Set-Cookie: n=1; Secure", "Location: /loop"]);
+    }
+    return cookie.includes("id=5")
+      ? response("200 OK", "inside")
+      : response("302 Found", "", ["Location: /login"]);
+  });
+  const { code, asked } = await command(folder, origin, ["-L", "-o", "f", "/file"]);
+  assertEquals([code, folder.text("f")], [EXIT.ok, "inside"]);
+  assertEquals(asked.map(({ target }) => target), ["/file", "/login", "/file"]);
+  const loop = await command(folder, origin, ["--max-redirs=3", "/loop"]);
+  assertEquals(loop.code, EXIT.redirect);
+  assertMatch(loop.stderr, /^fetch: more than 3 redirects; they go in a circle, and .* cookie/);
+  // another run knows nothing of it
+  assertEquals((await command(folder, origin, ["--no-location", "/file"])).asked.length, 1);
+  assertEquals(origin.requests.at(-1)!.headers.get("cookie"), null);
+});
+
+testOption("--continue", "- goes on with it, and is no URL", async (run, folder) => {
+  await using origin = new Origin((asked) =>
+    serveResource(asked, { body: noise(256), lastModified: MODIFIED })
+  );
+  folder.write("file", noise(256).subarray(0, 100));
+  const { code, asked } = await command(folder, origin, ["-C", "-", "/file"]);
+  assertEquals([code, folder.bytes("file"), asked.length], [EXIT.ok, noise(256), 2]);
+  assertUsage(await run("-", "/text"), /^fetch: - is no URL \(-i - reads URLs from stdin\)\n$/);
+});

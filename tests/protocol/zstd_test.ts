@@ -1,0 +1,47 @@
+/**
+ * Frames of zstd as the runtime makes them, and their ends.
+ *
+ * @module
+ */
+import { assertEquals, assertThrows } from "jsr:@std/assert@^1.0.0";
+import zlib from "node:zlib";
+import { ZstdFrame } from "../../protocol/zstd.ts";
+import { joined, noise } from "../support/bytes.ts";
+
+const { ZSTD_c_checksumFlag, ZSTD_c_contentSizeFlag } = zlib.constants;
+
+const CONTENTS: Record<string, Uint8Array> = {
+  "nothing": new Uint8Array(),
+  "a byte": noise(1),
+  "some bytes": noise(300),
+  "many bytes": noise(400_000),
+  "one byte again and again": new Uint8Array(1_000_000),
+  "a text": new TextEncoder().encode("hello world ".repeat(40_000)),
+};
+
+for (const [what, content] of Object.entries(CONTENTS)) {
+  Deno.test(`ZstdFrame finds the end of a frame of ${what}, however it is cut`, () => {
+    for (const flags of [[0, 0], [0, 1], [1, 0], [1, 1]] as const) {
+      const params = { [ZSTD_c_checksumFlag!]: flags[0], [ZSTD_c_contentSizeFlag!]: flags[1] };
+      const coded = zlib.zstdCompressSync(content, { params });
+      for (const piece of [1, 7, 1000, Infinity]) {
+        const frame = new ZstdFrame();
+        for (let at = 0; at < coded.length; at += piece) {
+          assertEquals(frame.isComplete, false, `at ${at} of ${coded.length}`);
+          const part = coded.subarray(at, at + piece);
+          assertEquals(frame.take(part), part.length);
+        }
+        assertEquals(frame.isComplete, true);
+        assertEquals(frame.take(coded), 0, "what follows is not the frame's");
+      }
+      const frame = new ZstdFrame();
+      assertEquals(frame.take(joined(coded, "garbage")), coded.length);
+    }
+  });
+}
+
+Deno.test("ZstdFrame refuses what does not begin as one", () => {
+  for (const bytes of [noise(10), new Uint8Array(4), joined("PK\x03\x04")]) {
+    assertThrows(() => new ZstdFrame().take(bytes), Error, "no frame begins there");
+  }
+});

@@ -1,0 +1,244 @@
+/**
+ * Two servers behind HAProxy, with the configuration of examples/deploy/, behind nginx, and on one
+ * port: each is restarted in turn, and no reply is lost.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
+import { readAll } from "../../mod.ts";
+import { encode } from "../support/bytes.ts";
+import { Caller } from "../support/caller.ts";
+import { Folder } from "../support/folder.ts";
+import { find, type Peer, startPeer, testPeer } from "../support/peers.ts";
+import { denoArgs, ROOT, Running } from "../support/process.ts";
+import { closedPort } from "../support/servers.ts";
+
+/** A server on a port, which can be restarted there. */
+class Member implements AsyncDisposable {
+  readonly port: number;
+  running: Running;
+
+  constructor(readonly args: string[], port = closedPort(), readonly flags = ["--allow-net"]) {
+    this.port = port;
+    this.running = this.#start();
+  }
+
+  #start(): Running {
+    const args = [`--port=${this.port}`, "--delay=0", "--grace=0.4", ...this.args];
+    return new Running(Deno.execPath(), denoArgs("server.ts", args, this.flags));
+  }
+
+  /** Waits until it listens. */
+  async listens(): Promise<void> {
+    await this.running.heard("stderr", /listening/);
+  }
+
+  /** Ends it as an orchestrator does, and starts it again. */
+  async restart(): Promise<void> {
+    assertEquals((await this.running.stop("SIGTERM")).code, 0, this.running.stderr);
+    this.running = this.#start();
+    await this.listens();
+  }
+
+  async [Symbol.asyncDispose]() {
+    await this.running[Symbol.asyncDispose]();
+  }
+}
+
+/** Greets in short sessions, eight at a time, as long as `work` takes; each reply has to come. */
+async function greetDuring(port: number, work: Promise<void>): Promise<number> {
+  let working = true, sessions = 0;
+  const worked = work.finally(() => working = false);
+  await Promise.all(Array.from({ length: 8 }, async () => {
+    for (; working; sessions++) {
+      using caller = await Caller.call(port);
+      await caller.asks("Ada", "Hello, Ada!");
+      await caller.says("exit");
+      await caller.hearsEnd();
+    }
+  }));
+  await worked;
+  return sessions;
+}
+
+/** client.ts --ping through the balancer, until `work` is done; returns its summary. */
+async function pingDuring(port: number, work: Promise<void>): Promise<string> {
+  const args = ["--ping", "--interval=0.01", `--port=${port}`];
+  await using client = new Running(Deno.execPath(), denoArgs("client.ts", args));
+  await client.heard("stdout", /seq=20\b|seq 20\b/);
+  await work;
+  await client.stop("SIGINT");
+  return client.stdout + client.stderr;
+}
+
+/** HAProxy with the configuration in examples/deploy/, on other ports. */
+async function startHaproxy(one: Member, two: Member): Promise<{ haproxy: Peer; socket: string }> {
+  const example = await Deno.readTextFile(`${ROOT}examples/deploy/haproxy.cfg`);
+  let socket = "";
+  const haproxy = await startPeer(async (folder, port) => {
+    socket = `${folder}/admin.sock`;
+    const configuration = example.replaceAll("/run/haproxy/admin.sock", socket)
+      .replaceAll("127.0.0.1:9999", `127.0.0.1:${port}`).replace("inter 1s", "inter 300ms")
+      .replaceAll("127.0.0.1:9001", `127.0.0.1:${one.port}`)
+      .replaceAll("127.0.0.1:9002", `127.0.0.1:${two.port}`);
+    await Deno.writeTextFile(`${folder}/haproxy.cfg`, configuration);
+    return { command: ["haproxy", "-db", "-f", `${folder}/haproxy.cfg`] };
+  });
+  return { haproxy, socket };
+}
+
+/** Asks HAProxy through its socket. */
+async function ask(socket: string, command: string): Promise<string> {
+  using conn = await Deno.connect({ transport: "unix", path: socket });
+  await conn.write(encode(`${command}\n`));
+  return new TextDecoder().decode(await readAll(conn, 100_000));
+}
+
+/** Waits until HAProxy sees both servers up. */
+async function bothUp(socket: string) {
+  const up = /^greetings,(one|two),.*,UP,/gm;
+  while ((await ask(socket, "show stat")).match(up)?.length !== 2);
+}
+
+testPeer("server.ts behind HAProxy loses nothing when it is restarted", ["haproxy"], async () => {
+  await using one = new Member(["--proxy-protocol"]), two = new Member(["--proxy-protocol"]);
+  await Promise.all([one.listens(), two.listens()]);
+  const { haproxy, socket } = await startHaproxy(one, two);
+  await using _haproxy = haproxy;
+  await bothUp(socket);
+  const restartBoth = async () => {
+    for (const [name, member] of [["one", one], ["two", two]] as const) {
+      await ask(socket, `set server greetings/${name} state drain`);
+      await member.restart();
+      await ask(socket, `set server greetings/${name} state ready`);
+      await bothUp(socket);
+    }
+  };
+  assert(await greetDuring(haproxy.port, restartBoth()) > 100);
+  assertMatch(await pingDuring(haproxy.port, restartBoth()), / 0 lost/);
+  using caller = await Caller.call(haproxy.port);
+  const accepted = new RegExp(`Accept new connection from ${caller.address}\\.\\.\\.`);
+  await caller.asks("Ada", "Hello, Ada!");
+  // the client's address, which only the PROXY header has
+  assert([one, two].some(({ running }) => accepted.test(running.stdout)));
+});
+
+testPeer("HAProxy notices a server that accepts and says nothing", ["haproxy"], async () => {
+  await using one = new Member(["--proxy-protocol"]), two = new Member(["--proxy-protocol"]);
+  await Promise.all([one.listens(), two.listens()]);
+  const { haproxy, socket } = await startHaproxy(one, two);
+  await using _haproxy = haproxy;
+  await bothUp(socket);
+  one.running.child.kill("SIGSTOP");
+  while (!/^greetings,one,.*,DOWN,/m.test(await ask(socket, "show stat")));
+  for (let i = 0; i < 4; i++) {
+    using caller = await Caller.call(haproxy.port);
+    await caller.asks("Ada", "Hello, Ada!");
+  }
+  one.running.child.kill("SIGCONT");
+  await bothUp(socket);
+});
+
+const STREAM = "/usr/lib/nginx/modules/ngx_stream_module.so";
+
+testPeer("server.ts behind nginx loses nothing when it drains", ["nginx", STREAM], async () => {
+  // nginx is told with the signal, and needs a moment
+  await using one = new Member(["--drain=0.3"]), two = new Member(["--drain=0.3"]);
+  await Promise.all([one.listens(), two.listens()]);
+  let file = "", front = 0;
+  const configure = (down?: Member) =>
+    Deno.writeTextFile(
+      file,
+      `load_module ${STREAM}; daemon off; pid ${file}.pid; error_log ${file}.log;
+events {}
+stream {
+  upstream greetings {
+    ${
+        [one, two].map((it) => `server 127.0.0.1:${it.port}${it === down ? " down" : ""};`).join(
+          "\n",
+        )
+      }
+  }
+  server { listen 127.0.0.1:${front}; proxy_pass greetings; }
+}`,
+    );
+  await using nginx = await startPeer(async (folder, port) => {
+    [file, front] = [`${folder}/nginx.conf`, port];
+    await configure();
+    return { command: ["nginx", "-c", file, "-p", folder], forks: true };
+  });
+  const restartBoth = async () => {
+    for (const member of [one, two]) {
+      await configure(member);
+      nginx.running.child.kill("SIGHUP");
+      await member.restart();
+      await configure();
+      nginx.running.child.kill("SIGHUP");
+    }
+  };
+  assert(await greetDuring(nginx.port, restartBoth()) > 100);
+  assertMatch(await pingDuring(nginx.port, restartBoth()), / 0 lost/);
+});
+
+Deno.test({
+  name: "server.ts --reuse-port: two processes on one port are restarted in turn",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    const flags = ["--allow-net", "--unstable-net"], args = ["--reuse-port"];
+    await using one = new Member(args, undefined, flags);
+    await one.listens();
+    await using two = new Member(args, one.port, flags);
+    await two.listens();
+    assertMatch(
+      await pingDuring(
+        one.port,
+        (async () => {
+          for (const member of [one, two]) await member.restart();
+        })(),
+      ),
+      / 0 lost/,
+    );
+  },
+});
+
+testPeer("examples/deploy/haproxy.cfg is one for HAProxy", ["haproxy"], async () => {
+  const args = ["-c", "-f", `${ROOT}examples/deploy/haproxy.cfg`];
+  await using checked = new Running(find("haproxy")!, args);
+  await checked.heard("stdout", /Configuration file is valid/);
+});
+
+testPeer("examples/deploy/greetings.service is one for systemd", ["systemd-analyze"], async () => {
+  // where this machine has the program; the example has where it usually is
+  await using folder = new Folder("unit");
+  const example = await Deno.readTextFile(`${ROOT}examples/deploy/greetings.service`);
+  await Deno.writeTextFile(folder.file("greetings.service"), example);
+  const args = ["verify", folder.file("greetings.service")];
+  await using verified = new Running(find("systemd-analyze")!, args);
+  const { code } = await verified.child.status;
+  assertEquals([code, verified.stderr], [0, ""]);
+  const [, command] = example.match(/^ExecStart=\/usr\/bin\/env deno ((?:.*\\\n)*.*)$/m)!;
+  const words = command!.replaceAll("\\\n", " ").replace("/opt/tcp-trio/", ROOT).trim().split(/\s+/)
+    .map((word) => word.replace(":9999", ":0"));
+  await using server = new Running(Deno.execPath(), [...words, "--port=0"]);
+  await server.heard("stdout", /"event":"listening"/);
+});
+
+Deno.test("examples/deploy/kubernetes.yaml starts a server that its probe finds well", async () => {
+  const example = await Deno.readTextFile(`${ROOT}examples/deploy/kubernetes.yaml`);
+  const port = closedPort();
+  /** The two commands, on another port and where this project is. */
+  const [serve, probe] = [...example.matchAll(/command:\n((?: +- .*\n)+)/g)].map(([, list]) =>
+    list!.trim().split(/\s*- (?=\S)/).slice(1).map((word) =>
+      word.trim().replace("/opt/tcp-trio/", ROOT).replace(":9999", `:${port}`)
+    )
+  );
+  assertEquals([serve![0], probe![0]], ["deno", "deno"]);
+  await using server = new Running(Deno.execPath(), [...serve!.slice(1), `--port=${port}`]);
+  await server.heard("stdout", /"event":"listening"/);
+  const args = [...probe!.slice(1), `--port=${port}`];
+  await using client = new Running(Deno.execPath(), args);
+  assertEquals((await client.child.status).code, 0, client.stderr);
+  // the service and the deployment mean the same pods and port
+  assertEquals(example.match(/app: greetings/g)?.length, 4);
+  assertMatch(example, /name: greeting, containerPort: 9999[^]*targetPort: greeting/);
+});
