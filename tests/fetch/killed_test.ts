@@ -155,7 +155,7 @@ for (
         isKilled = code === SIGNALS.SIGKILL;
         const told = `${call} ${count}: ${stderr}, left ${folder.names}`, file = fileIn(folder);
         assert(file === undefined || isSame(file, BODY), told);
-        if (count % 2) origin.replaced = new Date();
+        if (count % 2 === 0) origin.replaced = new Date();
         const again = await runFetch(folder, ["-C", "-o", "f", origin.url()]);
         assertEquals([again.code, folder.names], [EXIT.ok, ["f"]], told + again.stderr);
         assert(isSame(folder.bytes("f"), origin.replaced ? OTHER : BODY), told);
