@@ -1292,8 +1292,7 @@ class PartFile implements Output {
     try {
       Deno.renameSync(this.#path, this.target);
     } catch (error) {
-      const { Busy } = Deno.errors;
-      if (!(error instanceof Busy) && !/EBUSY|EXDEV|cross-device/i.test(String(error))) throw error;
+      if (!["EBUSY", "EXDEV"].includes((error as { code?: string }).code ?? "")) throw error;
       Deno.copyFileSync(this.#path, this.target); // a mount point cannot be replaced
       Deno.removeSync(this.#path);
     }
