@@ -1144,13 +1144,14 @@ class PartFile implements Output {
       this.foreign = { isTarget: true, size: info.size, modified: info.mtime ?? new Date() };
     }
     if (!this.mayHaveGaps) return;
+    const trial = `${this.#recordPath}.new`;
     try {
-      const trial = `${this.#recordPath}.new`;
-      writeNew(trial, "");
-      Deno.removeSync(trial);
+      Deno.writeTextFileSync(trial, "", { createNew: true });
     } catch (error) {
-      throw cannotWrite(this.path, error);
+      // another run tries the same at the moment, or was killed when it did
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw cannotWrite(this.path, error);
     }
+    found(() => Deno.removeSync(trial));
   }
 
   #lookAtPart() {
