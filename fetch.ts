@@ -1767,6 +1767,7 @@ class Transfer {
     const { compressed = false } = this.#options, { record, foreign } = this.output ?? {};
     return await request(this.#url, {
       ...this.#options,
+      method: "GET", // a HEAD has no body to save
       // what another program wrote is compared with the bytes as they are, not with coded ones
       compressed: compressed && !missing && !foreign,
       range: missing ? `${missing.first}-${missing.last ?? ""}` : range,
