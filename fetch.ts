@@ -1144,13 +1144,14 @@ class PartFile implements Output {
       this.foreign = { isTarget: true, size: info.size, modified: info.mtime ?? new Date() };
     }
     if (!this.mayHaveGaps) return;
+    const trial = `${this.#recordPath}.new`;
     try {
-      const trial = `${this.#recordPath}.new`;
-      writeNew(trial, "");
-      Deno.removeSync(trial);
+      Deno.writeTextFileSync(trial, "", { createNew: true });
     } catch (error) {
-      throw cannotWrite(this.path, error);
+      // another run tries the same at the moment, or was killed when it did
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw cannotWrite(this.path, error);
     }
+    found(() => Deno.removeSync(trial));
   }
 
   #lookAtPart() {
@@ -1766,6 +1767,7 @@ class Transfer {
     const { compressed = false } = this.#options, { record, foreign } = this.output ?? {};
     return await request(this.#url, {
       ...this.#options,
+      method: "GET", // a HEAD has no body to save
       // what another program wrote is compared with the bytes as they are, not with coded ones
       compressed: compressed && !missing && !foreign,
       range: missing ? `${missing.first}-${missing.last ?? ""}` : range,

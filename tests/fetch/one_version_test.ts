@@ -268,6 +268,14 @@ for (
   });
 }
 
+Deno.test("download asks with GET, whatever its options say", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin(() => response("200 OK", FIRST));
+  await download(origin.url(), { output: folder.file("f"), method: "HEAD" });
+  assertOnly(folder, FIRST);
+  assertEquals(origin.requests[0]!.method, "GET");
+});
+
 // --- FILE of an earlier run --------------------------------------------------
 
 Deno.test("download gives FILE the time of the question: what comes later is newer", async () => {
