@@ -159,11 +159,11 @@ Deno.test("client.ts refuses a NAME that was not UTF-8, and takes U+FFFD from st
     args: ["-c", sh, Deno.execPath()],
     cwd: new URL("../../", import.meta.url),
   }).output();
-  assertEquals([output.code, output.stdout.length], [2, 0]);
-  assertMatch(
-    new TextDecoder().decode(output.stderr),
-    /^client: "A.*" was not UTF-8 \(.*NAME -\)\n$/,
-  );
+  const stderr = new TextDecoder().decode(output.stderr);
+  // Deno 2.9.5 refuses it itself
+  const ofRuntime = stderr.includes("invalid UTF-8 was detected");
+  assertEquals([output.code, output.stdout.length], [ofRuntime ? 1 : 2, 0]);
+  assert(ofRuntime || /^client: "A.*" was not UTF-8 \(.*NAME -\)\n$/.test(stderr), stderr);
   const piped = await runClient(server.port, ["-"], "\ufffd\n");
   assertMatch(piped.stderr, /"=\\xef\\xbf\\xbd" instead of "Hello, /); // it was sent
   const text = await runClient(server.port, ["--expect", "\ufffd"]);
