@@ -122,6 +122,7 @@ import {
   repeats,
   type Span,
   validatorOf,
+  type Verdict,
   type VersionRecord,
 } from "./protocol/resume.ts";
 export { EXIT, TransientError, TrioError } from "./mod.ts";
@@ -1369,6 +1370,8 @@ class PartFile implements Output {
   }
 
   #close() {
+    // a process that is just being started has a copy of the descriptor, and the lock with it
+    optional(() => this.#file?.unlockSync());
     this.#file?.close();
     this.#file = undefined;
   }
@@ -1667,6 +1670,10 @@ async function sumFor(
   return new RunningSum(typeof checksum === "function" ? checksum(name, url) : checksum!);
 }
 
+function withoutQuery(url: string): string {
+  return url.replace(/[?#].*/s, "");
+}
+
 /** One download: what is asked for next, what the answer means, and where the body goes. */
 class Transfer {
   /** Where the body goes, once that is known. */
@@ -1783,12 +1790,12 @@ class Transfer {
     this.#meter.start(this.output?.size ?? 0, undefined);
     const question = this.#question(), { missing } = question;
     using response = await this.#request(question);
-    const { status, head, length } = response;
+    const { status, head } = response;
     const ranged = missing !== undefined || question.range !== undefined;
     if (status >= 400 && (ranged ? status !== 416 : fail)) throw statusError(response);
     const output = this.output ?? await this.#look(await this.#nameFrom(head));
     const record = output.size > 0 ? output.record : undefined;
-    const verdict = judge(question, record, head, length);
+    const verdict = this.#judge(question, record, response);
     switch (verdict.is) {
       case "error":
         throw verdict.error;
@@ -1825,11 +1832,21 @@ class Transfer {
 
   // Taking the answer
 
+  /** What an answer means. One from another URL has validators of its own: it proves nothing. */
+  #judge(question: Question, record: VersionRecord | undefined, response: HttpResponse): Verdict {
+    const { status, head, length, url } = response;
+    const source = record?.source ?? withoutQuery(url);
+    const elsewhere = question.missing !== undefined && source !== withoutQuery(url);
+    if (elsewhere && (status === 206 || status === 416)) return { is: "other" };
+    return judge(question, record, head, length);
+  }
+
   /** The version that a complete answer is. */
-  #versionOf({ head, length }: HttpResponse): VersionRecord {
+  #versionOf({ head, length, url }: HttpResponse): VersionRecord {
     const coded = valueOf(head, "content-encoding") !== undefined;
     const decoded = coded && Boolean(this.#options.compressed) && !this.output!.foreign;
-    return recordOf(withoutUser(this.#url), head, { total: length, decoded, range: this.#range });
+    const source = withoutQuery(url), total = length, range = this.#range;
+    return recordOf(withoutUser(this.#url), head, { source, total, decoded, range });
   }
 
   /** Judges a file of another program by the head of the whole; what is complete is kept. */
@@ -1913,7 +1930,7 @@ class Transfer {
     const response = await this.#request({ missing }, signal), { record } = this.output!;
     try {
       if (response.status >= 400) throw statusError(response);
-      const verdict = judge({ missing }, record, response.head, response.length);
+      const verdict = this.#judge({ missing }, record, response);
       if (verdict.is === "rest") return response;
       if (verdict.is === "error") throw verdict.error;
       this.#onlyOne = true;

@@ -17,6 +17,8 @@ export type Span = [start: number, end: number];
 export interface VersionRecord {
   /** The URL asked, without userinfo. */
   url: string;
+  /** The URL that answered, without query: another one has validators of its own. */
+  source?: string | undefined;
   /** Its ETag. */
   etag?: string | undefined;
   /** Its Last-Modified, and the Date of the same answer. */
@@ -49,10 +51,11 @@ function codingOf(head: Head): string | undefined {
 export function recordOf(
   url: string,
   head: Head,
-  { total, decoded, range }: Pick<VersionRecord, "total" | "decoded" | "range">,
+  { source, total, decoded, range }: Pick<VersionRecord, "source" | "total" | "decoded" | "range">,
 ): VersionRecord {
   return {
     url,
+    source,
     etag: fieldOf(head, "etag"),
     lastModified: fieldOf(head, "last-modified"),
     date: fieldOf(head, "date"),
@@ -90,7 +93,14 @@ export function parseRecord(text: string): VersionRecord | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const record = value as VersionRecord;
   const { url, decoded, total, ranges } = record;
-  const texts = [record.etag, record.lastModified, record.date, record.type, record.coding];
+  const texts = [
+    record.source,
+    record.etag,
+    record.lastModified,
+    record.date,
+    record.type,
+    record.coding,
+  ];
   if (typeof url !== "string" || typeof decoded !== "boolean") return undefined;
   if (![...texts, record.range].every((text) => ["string", "undefined"].includes(typeof text))) {
     return undefined;

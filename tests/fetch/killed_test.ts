@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
 import { EXIT } from "../../mod.ts";
 import { isSame, noise } from "../support/bytes.ts";
 import { MODES, runFetch, startFetch } from "../support/fetch.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { download, type DownloadOptions } from "../../fetch.ts";
 import { EXIT } from "../../mod.ts";
 import { valueOf } from "../../protocol/head.ts";
@@ -472,4 +472,21 @@ Deno.test("fetch.ts -o - gives a pipe one version or an error", async () => {
   assertEquals(code, EXIT.resume);
   assert(isPrefix(bytes, FIRST), "bytes of two versions are mixed");
   assertEquals(folder.names, []);
+});
+
+Deno.test("download takes no rest from another URL, though its ETag is the same one", async () => {
+  using _ = hurry();
+  await using folder = new Folder();
+  await using origin = new Origin((asked, count) => {
+    if (asked.target === "/file") {
+      return response("302 Found", "", [`Location: ${count === 1 ? "/a" : "/b"}`]);
+    }
+    const body = asked.target === "/a" ? FIRST : SECOND, range = rangeOf(asked, 1000);
+    if (range) return rest(body, range[0], ONE);
+    const [head, bytes] = response("200 OK", body, [ONE]);
+    return [head, asked.target === "/a" ? bytes.subarray(0, 400) : bytes];
+  });
+  const { attempts } = await download(origin.url(), { output: folder.file("f") });
+  assertEquals(attempts, 2);
+  assertOnly(folder, SECOND);
 });

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@^1.0.0";
 import { download } from "../../fetch.ts";
 import { EXIT } from "../../mod.ts";
 import { rejectsWith } from "../support/assertions.ts";
