@@ -78,14 +78,17 @@ testPeer("ss lists a listener and both ends of a connection on loopback", ["ss"]
   using _conn = await Deno.connect({ hostname: "127.0.0.1", port: Number(port) });
   await running.heard("stdout", /Accept/);
   const states = await statesOf(port);
-  assertEquals(states.sort(), ["ESTAB", "ESTAB", "LISTEN"]);
+  // the port may have been another test's a moment ago
+  const now = states.filter((state) => state !== "TIME-WAIT");
+  assertEquals(now, ["ESTAB", "ESTAB", "LISTEN"]);
 });
 
 testPeer("ss lists in TIME-WAIT the end that closed first", ["ss"], async () => {
   const { running, port } = await listen("04_server.ts");
   await using _server = running;
   await call("04_client.ts", port);
-  assertEquals(await statesOf(port, "sport"), ["LISTEN", "TIME-WAIT"]);
+  const states = new Set(await statesOf(port, "sport")); // others may have left one, too
+  assertEquals([...states], ["LISTEN", "TIME-WAIT"]);
 });
 
 async function statesOf(port: string, end = "sport or dport") {
