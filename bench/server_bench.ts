@@ -88,7 +88,7 @@ function commands(bench: Bench, ceiling: string): Record<string, string[]> {
   // deno-fmt-ignore
   return available(bench, {
     [OURS]: [ // as the task starts it
-      "env", "DENO_TOKIO_MAX_IO_EVENTS_PER_TICK=64", "deno", "run", "--no-prompt", "--allow-net=127.0.0.1", `${ROOT}server.ts`,
+      "/usr/bin/env", "DENO_TOKIO_MAX_IO_EVENTS_PER_TICK=64", "deno", "run", "--no-prompt", "--allow-net=127.0.0.1", `${ROOT}server.ts`,
       "--port", "0", "--delay", "0", "--quiet",
     ],
     [NODE]: ["node", `${peers}/server_node.mjs`],
