@@ -342,6 +342,8 @@ export interface DownloadOptions extends RequestOptions {
   fail?: boolean;
   /** Gives the file the time of Last-Modified. */
   remoteTime?: boolean;
+  /** The files of other downloads, which this one's may not be; it is added. */
+  taken?: Set<string>;
   /** Is told the response once its final head is there. */
   onHead?: ((response: HttpResponse) => void | Promise<void>) | undefined;
   /** Is told what failed and how many seconds pass until the next try. */
@@ -895,6 +897,8 @@ const WRITE_SIZE = 256 * 1024;
 
 /** Where the body goes: bytes of one version, from the first on. */
 interface Output {
+  /** FILE, all links followed where one may look. */
+  readonly target: string;
   /** The file that has the bytes, for people. */
   readonly path: string;
   /** How many bytes of the version are in it. */
@@ -1004,6 +1008,10 @@ class DirectOutput implements Output {
 
   get path() {
     return this.name === "-" ? "stdout" : this.name;
+  }
+
+  get target() {
+    return this.name;
   }
 
   get restartable() {
@@ -1716,6 +1724,11 @@ class Transfer {
     const options = { clobber, resume, remoteTime, url, sum, signal };
     this.name = name;
     this.output = openOutput(name, options);
+    const { target } = this.output, { taken } = this.#options;
+    if (target !== "-" && taken?.has(target)) {
+      throw usageError(`${name} is the file of another URL, too`);
+    }
+    taken?.add(target);
     this.#bytesFound = this.output.size > 0;
     return this.output;
   }
@@ -1762,12 +1775,13 @@ class Transfer {
   /** What is asked for next. */
   #question(): Question {
     const { output } = this;
-    if (this.#range !== undefined || !output || !this.#isContinuable(output)) {
-      const condition = ["if-none-match", "if-modified-since"]
+    const conditional = Boolean(output?.isThere) &&
+      ["if-none-match", "if-modified-since"]
         .some((name) => headerOf(this.#headers, name) !== undefined);
-      return { range: this.#range, conditional: condition && Boolean(output?.isThere) };
+    if (this.#range !== undefined || !output || !this.#isContinuable(output)) {
+      return { range: this.#range, conditional };
     }
-    return { missing: firstGap(output.record!.ranges ?? [[0, output.size]]) };
+    return { missing: firstGap(output.record!.ranges ?? [[0, output.size]]), conditional };
   }
 
   async #request({ missing, range }: Question, signal = this.#signal): Promise<HttpResponse> {
@@ -2218,6 +2232,7 @@ async function readOptions(given: Options, signal: AbortSignal): Promise<Downloa
     maxRedirects: given["max-redirs"],
     follow: !given["no-location"],
     cookies: new CookieJar(),
+    taken: new Set(),
     timing: given.timing || given.json,
     outputDir: given["output-dir"],
     remoteName: given["remote-name"],

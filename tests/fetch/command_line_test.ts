@@ -91,6 +91,20 @@ Deno.test("fetch.ts saves no two URLs to the same file", async () => {
   assertEquals(origin.requests.length, 1);
 });
 
+Deno.test("fetch.ts sees one file under all its names", async () => {
+  await using folder = new Folder();
+  Deno.mkdirSync(folder.file("x"));
+  Deno.symlinkSync(folder.file("a"), folder.file("link"));
+  const named = ["Content-Disposition: attachment; filename=a"];
+  await using origin = new Origin(({ target }) => response("200 OK", target, named));
+  const other = ["./a", "x/../a", folder.file("a"), "link"].map((name) => ["-oa", `-o${name}`]);
+  for (const args of [...other, ["-J"]]) {
+    const { code, stderr } = await command(folder, origin, ["-s", ...args, "/1", "/2"]);
+    assertEquals([code, folder.text("a")], [EXIT.usage, "/1"], args.join(" "));
+    assertMatch(stderr, / is the file of another URL, too\n$/);
+  }
+});
+
 Deno.test("fetch.ts checks no two files against the same checksum", async () => {
   await using folder = new Folder();
   await using origin = new Origin(answer);

@@ -185,6 +185,16 @@ for (
   });
 }
 
+Deno.test("download takes a 304 that was asked for, with a part beside FILE, too", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin(() => "HTTP/1.1 304 Not Modified\r\n\r\n");
+  folder.write("f", FIRST);
+  leavePart(folder, origin);
+  const { response } = await goOn(folder, origin, { headers: ['If-None-Match: "1"'] });
+  assertEquals(response.status, 304);
+  assert(isSame(folder.bytes("f"), FIRST));
+});
+
 Deno.test("download takes no 304 for a success that nobody asked for, nor a wrong checksum", async () => {
   await using folder = new Folder();
   await using origin = new Origin(() => "HTTP/1.1 304 Not Modified\r\n\r\n");
