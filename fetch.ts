@@ -1754,8 +1754,13 @@ class Transfer {
     return !output || output.restartable || this.#isContinuable(output);
   }
 
-  #isContinuable({ record, size }: Output): boolean {
-    return size > 0 && record !== undefined && isContinuable(record, withoutUser(this.#url));
+  /** Whether a part of the output's version can be continued, once there is one. */
+  #mayBeContinued({ record }: Output): boolean {
+    return record !== undefined && isContinuable(record, withoutUser(this.#url));
+  }
+
+  #isContinuable(output: Output): boolean {
+    return output.size > 0 && this.#mayBeContinued(output);
   }
 
   /** Another version, or none can tell: record and size are forgotten together. */
@@ -1934,10 +1939,6 @@ class Transfer {
     const options = { output, pieces, connections, meter: this.#meter, ask, onDialogue };
     await new PieceFetch(options, this.#signal).run(response);
     return true;
-  }
-
-  #mayBeContinued({ record }: Output): boolean {
-    return isContinuable(record!, withoutUser(this.#url));
   }
 
   async #askPiece(missing: { first: number; last: number }, signal: AbortSignal) {
