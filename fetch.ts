@@ -64,7 +64,7 @@ import {
 } from "./mod.ts";
 import type { Checksum, RunningSum } from "./protocol/checksums.ts";
 import { CookieJar } from "./protocol/cookies.ts";
-import { fileName, folderOf, partName, pathOf, safeName } from "./protocol/file_name.ts";
+import { fileName, folderOf, partName, pathOf, plainPath, safeName } from "./protocol/file_name.ts";
 import {
   checkCodings,
   codingsIn,
@@ -1716,15 +1716,15 @@ class Transfer {
   async #look(name: string): Promise<Output> {
     const { clobber = true, resume = false, remoteTime = false, outputDir } = this.#options;
     if (outputDir !== undefined && name !== "-") {
-      makeFolder(outputDir);
       name = `${outputDir.replace(/\/*$/, "")}/${name}`;
+      makeFolder(folderOf(name).replace(/(?<=.)\/$/, ""));
     }
     this.sum = await sumFor(this.#options, name, this.#url);
     const { sum } = this, url = withoutUser(this.#url), signal = this.#signal;
     const options = { clobber, resume, remoteTime, url, sum, signal };
     this.name = name;
     this.output = openOutput(name, options);
-    const { target } = this.output, { taken } = this.#options;
+    const target = plainPath(this.output.target), { taken } = this.#options;
     if (target !== "-" && taken?.has(target)) {
       throw usageError(`${name} is the file of another URL, too`);
     }
@@ -2182,14 +2182,39 @@ async function readNetrc(path: string | undefined): Promise<DownloadOptions["cre
   };
 }
 
-async function withPassword(user: string): Promise<string> {
+/** What these keys send. */
+const CTRL_D = "\x04", CTRL_U = "\x15", BACKSPACE = "\x7f";
+
+/**
+ * Asks on the terminal, and does not show the answer. promptSecret of @std/cli blocks the thread,
+ * so that Ctrl+C would wait for the answer, and asks on stdout, where the body may go.
+ */
+async function askSecret(what: string, signal: AbortSignal): Promise<string> {
+  await stderr.write(new TextEncoder().encode(what));
+  Deno.stdin.setRaw(true, { cbreak: true });
+  try {
+    const decoder = new TextDecoder(), buffer = new Uint8Array(1024), line: string[] = [];
+    for (let n: number | null; (n = await abortable(Deno.stdin.read(buffer), signal)) !== null;) {
+      for (const key of decoder.decode(buffer.subarray(0, n), { stream: true })) {
+        if (key === "\r" || key === "\n" || key === CTRL_D) return line.join("");
+        if (key === CTRL_U) line.length = 0;
+        else if (key === BACKSPACE || key === "\b") line.pop();
+        else line.push(key);
+      }
+    }
+    return line.join("");
+  } finally {
+    Deno.stdin.setRaw(false);
+    stderr.say("");
+  }
+}
+
+async function withPassword(user: string, signal: AbortSignal): Promise<string> {
   if (user.includes(":")) return user;
-  const { promptSecret } = await import("jsr:@std/cli@^1.0.0/prompt-secret");
-  // it asks on stdout, which may be where the body goes
-  const asks = Deno.stdout.isTerminal();
-  const password = asks ? promptSecret(`Password of ${printable(user)}:`, { mask: "" }) : null;
-  if (password === null) throw usageError("there is no terminal to ask for the password of --user");
-  return `${user}:${password}`;
+  if (!Deno.stdin.isTerminal() || !Deno.stderr.isTerminal()) {
+    throw usageError("there is no terminal to ask for the password of --user");
+  }
+  return `${user}:${await askSecret(`Password of ${printable(user)}: `, signal)}`;
 }
 
 /** The first of these environment variables that is set and may be read. */
@@ -2220,7 +2245,7 @@ async function readOptions(given: Options, signal: AbortSignal): Promise<Downloa
   return {
     method: given.head ? "HEAD" : "GET",
     headers: await readHeaders(given.header),
-    user: given.user === undefined ? undefined : await withPassword(given.user),
+    user: given.user === undefined ? undefined : await withPassword(given.user, signal),
     credentials: await readNetrc(given["netrc-file"]),
     userAgent: given["user-agent"],
     proxy: given.proxy ?? proxiesFromEnvironment(),
@@ -2380,7 +2405,9 @@ class Command {
       url = parseUrl(text);
       if (this.given.head) await this.#printHead(url, deadline);
       else {
-        file = this.#claim(file || fileName(url));
+        file ||= fileName(url);
+        if (/^\/(dev\/stdout|dev\/fd\/1|proc\/self\/fd\/1)$/.test(file)) file = "-";
+        if (file !== "-" && !this.given["remote-name"]) this.#files.add(file);
         await this.#save(url, { file, sha256: this.given.sha256[at], progress, signal });
       }
       return EXIT.ok;
@@ -2395,17 +2422,6 @@ class Command {
       }
       return code;
     }
-  }
-
-  /** Makes a file the one of this URL, and of no other. */
-  #claim(file: string): string {
-    if (/^\/(dev\/stdout|dev\/fd\/1|proc\/self\/fd\/1)$/.test(file)) file = "-";
-    if (file === "-" || this.given["remote-name"]) return file;
-    const path = file.split("/").filter((part) => part !== "." && part !== "").join("/");
-    const key = file.startsWith("/") ? `/${path}` : path;
-    if (this.#files.has(key)) throw usageError(`${file} is the file of another URL, too`);
-    this.#files.add(key);
-    return file;
   }
 
   /** `--head`: the head is all there is. */
@@ -2462,7 +2478,10 @@ class Command {
 
   /** Prints on stdout, or on stderr while the body is there. */
   async #print(text: string, file: string, signal: AbortSignal) {
-    if (file === "-") return this.#say(text);
+    if (file === "-") {
+      this.#say(text);
+      return await abortable(stderr.flush(), signal); // where both go to one place, it comes first
+    }
     this.#line.wipe();
     try {
       await abortable(stdout.print(text), signal);
