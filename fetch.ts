@@ -1678,10 +1678,6 @@ async function sumFor(
   return new RunningSum(typeof checksum === "function" ? checksum(name, url) : checksum!);
 }
 
-function withoutQuery(url: string): string {
-  return url.replace(/[?#].*/s, "");
-}
-
 /** One download: what is asked for next, what the answer means, and where the body goes. */
 class Transfer {
   /** Where the body goes, once that is known. */
@@ -1814,7 +1810,7 @@ class Transfer {
     if (status >= 400 && (ranged ? status !== 416 : fail)) throw statusError(response);
     const output = this.output ?? await this.#look(await this.#nameFrom(head));
     const record = output.size > 0 ? output.record : undefined;
-    const verdict = this.#judge(question, record, response);
+    const verdict = judge(question, record, response);
     switch (verdict.is) {
       case "error":
         throw verdict.error;
@@ -1851,21 +1847,11 @@ class Transfer {
 
   // Taking the answer
 
-  /** What an answer means. One from another URL has validators of its own: it proves nothing. */
-  #judge(question: Question, record: VersionRecord | undefined, response: HttpResponse): Verdict {
-    const { status, head, length, url } = response;
-    const source = record?.source ?? withoutQuery(url);
-    const elsewhere = question.missing !== undefined && source !== withoutQuery(url);
-    if (elsewhere && (status === 206 || status === 416)) return { is: "other" };
-    return judge(question, record, head, length);
-  }
-
   /** The version that a complete answer is. */
-  #versionOf({ head, length, url }: HttpResponse): VersionRecord {
-    const coded = valueOf(head, "content-encoding") !== undefined;
+  #versionOf(response: HttpResponse): VersionRecord {
+    const coded = valueOf(response.head, "content-encoding") !== undefined;
     const decoded = coded && Boolean(this.#options.compressed) && !this.output!.foreign;
-    const source = withoutQuery(url), total = length, range = this.#range;
-    return recordOf(withoutUser(this.#url), head, { source, total, decoded, range });
+    return recordOf(withoutUser(this.#url), response, { decoded, range: this.#range });
   }
 
   /** Judges a file of another program by the head of the whole; what is complete is kept. */
@@ -1945,7 +1931,7 @@ class Transfer {
     const response = await this.#request({ missing }, signal), { record } = this.output!;
     try {
       if (response.status >= 400) throw statusError(response);
-      const verdict = this.#judge({ missing }, record, response);
+      const verdict = judge({ missing }, record, response);
       if (verdict.is === "rest") return response;
       if (verdict.is === "error") throw verdict.error;
       this.#onlyOne = true;
