@@ -86,7 +86,6 @@ import {
 } from "./protocol/progress.ts";
 import type { RateLimit } from "./protocol/rate.ts";
 import {
-  bypassesProxy,
   connectLines,
   CONTENT_CODINGS,
   type HeaderInput,
@@ -94,14 +93,16 @@ import {
   headerOf,
   HttpUrl,
   maskedLine,
-  parseProxy,
   parseUrl,
   portOf,
+  proxyFor,
+  type Redirect,
   redirectTarget,
   requestBytes,
   requestLines,
   SECRET_HEADER,
   shown,
+  tooManyRedirects,
   USER_AGENT,
   userinfo,
   withoutSecretHeaders,
@@ -122,7 +123,6 @@ import {
   repeats,
   type Span,
   validatorOf,
-  type Verdict,
   type VersionRecord,
 } from "./protocol/resume.ts";
 export { EXIT, TransientError, TrioError } from "./mod.ts";
@@ -136,7 +136,13 @@ export {
   type Width,
 } from "./protocol/progress.ts";
 export type { RateLimit } from "./protocol/rate.ts";
-export { bypassesProxy, type HeaderInput, HttpUrl, parseUrl } from "./protocol/request.ts";
+export {
+  bypassesProxy,
+  type HeaderInput,
+  HttpUrl,
+  parseUrl,
+  type Redirect,
+} from "./protocol/request.ts";
 export { type Framing, framing, ResponseReader } from "./protocol/response.ts";
 export { type Checksum } from "./protocol/checksums.ts";
 export { type FailedAnswer, statusError } from "./protocol/retry.ts";
@@ -304,16 +310,6 @@ export interface RequestOptions {
   onDialogue?: ((line: string) => void) | undefined;
 }
 
-/** A redirect that was followed. */
-export interface Redirect {
-  /** Its status code. */
-  status: number;
-  /** Where it came from. */
-  from: string;
-  /** Where it led. */
-  to: string;
-}
-
 /** What {@linkcode download} does beside asking. */
 export interface DownloadOptions extends RequestOptions {
   /** The file; `-` is stdout. Else {@linkcode fileName} of the URL. */
@@ -393,13 +389,6 @@ function checkTypes(options: DownloadOptions) {
 interface ExchangeOptions extends Omit<RequestOptions, "headers"> {
   headers: readonly string[];
   cookie: string | undefined;
-}
-
-function proxyFor(url: URL, { proxy, noProxy = "" }: RequestOptions): HttpUrl | undefined {
-  const text = typeof proxy === "object"
-    ? proxy[url.protocol === "https:" ? "https" : "http"]
-    : proxy;
-  return text && !bypassesProxy(noProxy, url) ? parseProxy(text) : undefined;
 }
 
 function timedLookup(hostname: string): { ms: number | null } & Disposable {
@@ -817,16 +806,6 @@ function totalDeadline({ signal, maxTime }: RequestOptions): Deadline {
 function userFor(target: URL, first: URL, { user, credentials }: RequestOptions) {
   const given = target.origin === first.origin ? user ?? userinfo(first) : undefined;
   return given ?? userinfo(target) ?? credentials?.(unbracketed(target.hostname));
-}
-
-function tooManyRedirects(limit: number, redirects: Redirect[], head: Head): TrioError {
-  const seen = redirects.some(({ from }) => from === redirects.at(-1)?.to);
-  const loop = seen && valueOf(head, "set-cookie") !== undefined
-    ? "; they go in a circle, and the server sets a cookie each time: it may want one that it " +
-      "does not get back"
-    : "";
-  const text = `more than ${limit} redirects${loop}`;
-  return new TrioError(EXIT.redirect, text, { topic: "redirects" });
 }
 
 /**
