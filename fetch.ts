@@ -2372,7 +2372,7 @@ class Command {
       else {
         file ||= fileName(url);
         if (/^\/(dev\/stdout|dev\/fd\/1|proc\/self\/fd\/1)$/.test(file)) file = "-";
-        if (file !== "-" && !this.given["remote-name"]) this.#files.add(file);
+        if (file !== "-" && !this.given["remote-name"]) this.#files.add(plainPath(file));
         await this.#save(url, { file, sha256: this.given.sha256[at], progress, signal });
       }
       return EXIT.ok;
