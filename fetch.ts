@@ -121,6 +121,7 @@ import {
   type Question,
   recordOf,
   repeats,
+  type Rest,
   type Span,
   validatorOf,
   type VersionRecord,
@@ -1496,17 +1497,26 @@ class Meter {
   }
 }
 
-/** A source that fails rather than give more than `length` bytes: those would be of nothing. */
-function upTo(length: number | undefined, from: Source): Source {
-  if (length === undefined) return from;
-  let left = length;
-  return {
-    async read(p) {
-      const n = await from.read(p);
-      if (n !== null && (left -= n) < 0) throw malformed(`more than ${length} bytes came`);
-      return n;
-    },
-  };
+/** The body of an answer; it fails rather than give more than announced: that is of nothing. */
+class AnnouncedBody implements Source {
+  readonly #end: number;
+
+  /** It has `length` bytes of the file, if that is known, from the one `at` on. */
+  constructor(readonly response: HttpResponse, public at: number, readonly length = Infinity) {
+    this.#end = at + length;
+  }
+
+  async read(p: Uint8Array): Promise<number | null> {
+    const n = await this.response.read(p);
+    this.at += n ?? 0;
+    if (this.at > this.#end) throw malformed(`more than ${this.length} bytes came`);
+    return n;
+  }
+
+  /** Whether its next bytes are those of a piece, all of them. */
+  hasNext(piece: Piece | undefined): boolean {
+    return piece !== undefined && piece.start === this.at && piece.end <= this.#end;
+  }
 }
 
 /**
@@ -1547,7 +1557,9 @@ async function pour(from: Source, to: Output, meter: Meter, signal: AbortSignal)
 }
 
 /** Another version is there by now. */
-class OtherVersion extends Error {}
+class OtherVersion extends Error {
+  override message = "another version is there by now";
+}
 
 /** What several connections for one file have in common. */
 interface PieceOptions {
@@ -1556,9 +1568,12 @@ interface PieceOptions {
   connections: number;
   meter: Meter;
   /** Asks for the bytes from `first` to `last`; throws if the answer is not them. */
-  ask: (missing: { first: number; last: number }, signal: AbortSignal) => Promise<HttpResponse>;
+  ask: (missing: { first: number; last: number }, signal: AbortSignal) => Promise<AnnouncedBody>;
   onDialogue: RequestOptions["onDialogue"];
 }
+
+/** What fails one connection and would fail the others, too. */
+const FOR_ALL_CONNECTIONS = new Set<number>([EXIT.write, EXIT.size, EXIT.usage]);
 
 /** Fetches the pieces of one file over several connections. */
 class PieceFetch {
@@ -1576,7 +1591,7 @@ class PieceFetch {
   }
 
   /** Fetches all; the answer for the first missing bytes is already there. */
-  async run(first: HttpResponse) {
+  async run(first: AnnouncedBody) {
     using _ = this.#group;
     const { connections, output } = this.#options;
     output.noteSpans(this.#pieces); // before the first byte that has a gap before it
@@ -1589,31 +1604,36 @@ class PieceFetch {
   }
 
   /** What one connection at a time does, until nothing is left. */
-  async #work(response?: HttpResponse) {
+  async #work(body?: AnnouncedBody) {
     this.#working++;
     try {
-      for (let piece; (piece = this.#pieces.next()); response = undefined) {
+      for (let piece = this.#pieces.next(); piece;) {
         try {
           const [first, end] = piece.missing;
-          response ??= await this.#options.ask({ first, last: end - 1 }, this.#group.signal);
-          await this.#take(response, piece);
+          body ??= await this.#options.ask({ first, last: end - 1 }, this.#group.signal);
+          await this.#take(body, piece);
         } finally {
-          response?.close();
           this.#pieces.release(piece);
         }
+        piece = this.#pieces.next(body.at);
+        if (body.hasNext(piece)) continue; // nobody else has it: this connection goes on
+        body.response.close();
+        body = undefined;
       }
     } catch (error) {
+      body?.response.close();
       this.#stop(error);
     }
     this.#working--;
   }
 
   /** Adds the bytes of a piece to the file; its end may come nearer meanwhile. */
-  async #take(response: HttpResponse, piece: Piece) {
+  async #take(body: AnnouncedBody, piece: Piece) {
     const { output, meter } = this.#options;
     const buffer = new Uint8Array(PIECE_BUFFER_SIZE);
     while (piece.left > 0) {
-      const n = await response.read(buffer.subarray(0, meter.most));
+      const place = buffer.subarray(0, Math.min(meter.most, piece.left));
+      const n = await abortable(body.read(place), this.#group.signal);
       if (n === null) throw cutShort(`${piece.left} bytes of a piece are missing`);
       const [at] = piece.missing, mine = piece.claim(n), kept = meter.count(mine);
       await output.writeAt(at, buffer.subarray(0, kept));
@@ -1626,12 +1646,12 @@ class PieceFetch {
     }
   }
 
-  /** A connection failed. As long as others work, they fetch what it leaves. */
+  /** A connection failed. As long as others work, they fetch what it leaves, if they can. */
   #stop(error: unknown) {
-    const passes = error instanceof TransientError || (error as TrioError).code === EXIT.status;
+    const forAll = !(error instanceof TrioError) || FOR_ALL_CONNECTIONS.has(error.code);
     this.#failure ??= error;
     this.#options.onDialogue?.(`* One connection less: ${(error as Error).message}`);
-    if (passes && this.#working > 1) return;
+    if (!forAll && this.#working > 1) return;
     this.#failure = error;
     this.#group.abort(error);
   }
@@ -1675,6 +1695,8 @@ class Transfer {
   #bytesFound = false;
   /** Whether several connections got different versions, or no ranges: then one has to do. */
   #onlyOne = false;
+  /** The Content-Type of what was there before it started over. */
+  #type: string | undefined;
 
   constructor(url: HttpUrl, options: DownloadOptions, meter: Meter, signal: AbortSignal) {
     const { cookies = new CookieJar() } = options;
@@ -1746,6 +1768,7 @@ class Transfer {
         "cannot be taken back";
       throw new TrioError(EXIT.resume, text);
     }
+    this.#type ??= output.record?.type;
     output.forget();
     this.#bytesFound = false;
   }
@@ -1759,7 +1782,7 @@ class Transfer {
       ["if-none-match", "if-modified-since"]
         .some((name) => headerOf(this.#headers, name) !== undefined);
     if (this.#range !== undefined || !output || !this.#isContinuable(output)) {
-      return { range: this.#range, conditional };
+      return { range: this.#range, conditional, type: this.#type };
     }
     return { missing: firstGap(output.record!.ranges ?? [[0, output.size]]), conditional };
   }
@@ -1863,35 +1886,37 @@ class Transfer {
     this.#meter.start(0, total);
     await this.#options.onHead?.(response);
     await this.output!.restart({ ...version, total });
-    if (!await this.#takePieces(response, total)) await this.#takeBody(response, total, total);
+    const body = new AnnouncedBody(response, 0, total);
+    if (!await this.#takePieces(body, total)) await this.#takeBody(body, total);
   }
 
-  async #takeRest(response: HttpResponse, { length, total }: { length: number; total: number }) {
+  async #takeRest(response: HttpResponse, { first, length, total }: Rest) {
     this.#meter.start(this.output!.size, total);
     await this.#options.onHead?.(response);
-    if (await this.#takePieces(response, total)) return;
+    const body = new AnnouncedBody(response, first, length);
+    if (await this.#takePieces(body, total)) return;
     await this.output!.proceed();
-    await this.#takeBody(response, length, total);
+    await this.#takeBody(body, total);
   }
 
-  /** Adds `length` bytes of a body to the output, which has `total` then. */
-  async #takeBody(response: HttpResponse, length: number | undefined, total: number | undefined) {
-    const output = this.output!, start = output.size;
-    await pour(upTo(length, response), output, this.#meter, this.#signal);
-    if (output.size < (total ?? start + (length ?? 0))) {
+  /** Adds a body to the output, which has `total` bytes then. */
+  async #takeBody(body: AnnouncedBody, total: number | undefined) {
+    const output = this.output!;
+    await pour(body, output, this.#meter, this.#signal);
+    if (output.size < (total ?? 0)) {
       throw cutShort(`received ${output.size} bytes, expected ${total}`);
     }
   }
 
   /** Fetches the rest over several connections, where that is wanted and possible. */
-  async #takePieces(response: HttpResponse, total: number | undefined): Promise<boolean> {
+  async #takePieces(body: AnnouncedBody, total: number | undefined): Promise<boolean> {
     const { output } = this, { onDialogue } = this.#options;
     const connections = this.#onlyOne ? 1 : this.#options.connections ?? 1;
     const gaps = output?.record?.ranges !== undefined;
     if (!(output instanceof PartFile) || !output.mayHaveGaps || !gaps && connections < 2) {
       return false;
     }
-    const none = /\bnone\b/i.test(valueOf(response.head, "accept-ranges") ?? "");
+    const none = /\bnone\b/i.test(valueOf(body.response.head, "accept-ranges") ?? "");
     if (!gaps && (none || total === undefined || !this.#mayBeContinued(output))) {
       onDialogue?.("* One connection only: the server has no ranges, length or validator");
       return false;
@@ -1902,7 +1927,7 @@ class Transfer {
     const there = output.record!.ranges ?? [[0, output.size] satisfies Span];
     const pieces = new Pieces(total!, connections, there);
     const options = { output, pieces, connections, meter: this.#meter, ask, onDialogue };
-    await new PieceFetch(options, this.#signal).run(response);
+    await new PieceFetch(options, this.#signal).run(body);
     return true;
   }
 
@@ -1911,7 +1936,9 @@ class Transfer {
     try {
       if (response.status >= 400) throw statusError(response);
       const verdict = judge({ missing }, record, response);
-      if (verdict.is === "rest") return response;
+      if (verdict.is === "rest") {
+        return new AnnouncedBody(response, verdict.first, verdict.length);
+      }
       if (verdict.is === "error") throw verdict.error;
       this.#onlyOne = true;
       if (verdict.is !== "whole" || !repeats(record!, response.head)) throw new OtherVersion();
