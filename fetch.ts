@@ -944,6 +944,11 @@ function isThere(path: string): Error {
   return cannotWrite(path, "it is there already");
 }
 
+/** Whether it is written to as it is: nothing stands beside it. */
+function isDevice(path: string): boolean {
+  return path.startsWith("/dev/");
+}
+
 const bodyToStdout: Sink = {
   write(bytes) {
     if (Deno.stdout.isTerminal() && bytes.includes(0)) {
@@ -966,6 +971,13 @@ function optional(act: () => void) {
   } catch {
     // another owner's file, a file system without times or modes
   }
+}
+
+/** Closes a file that may be locked. */
+function release(file: Deno.FsFile) {
+  // a process that is just being started has a copy of the descriptor, and the lock with it
+  optional(() => file.unlockSync());
+  file.close();
 }
 
 /** Gives a file the Last-Modified of its version, if there is one. */
@@ -1027,7 +1039,11 @@ class DirectOutput implements Output {
     const options = { write: true, create: true, createNew: !this.options.clobber };
     // nobody may ever read from a pipe
     const opened = abortable(Deno.open(this.name, options), this.options.signal);
-    return this.#file = await this.#io(opened);
+    this.#file = await this.#io(opened);
+    if (!isDevice(this.name) && !this.#file.tryLockSync(true)) {
+      throw cannotWrite(this.name, "another run is writing it");
+    }
+    return this.#file;
   }
 
   async proceed() {}
@@ -1056,7 +1072,8 @@ class DirectOutput implements Output {
   }
 
   #close() {
-    if (this.#sink instanceof Deno.FsFile) this.#sink.close();
+    const file = this.#file ?? this.#sink;
+    if (file instanceof Deno.FsFile) release(file);
     this.#sink = this.#file = undefined;
   }
 
@@ -1152,7 +1169,7 @@ class PartFile implements Output {
       throw cannotWrite(this.path, "it is left from an earlier run", "leftover");
     }
     optional(() => Deno.removeSync(`${this.#recordPath}.new`)); // of a run that was killed
-    const text = found(() => Deno.readTextFileSync(this.#recordPath));
+    const text = this.#readRecord();
     if (text === undefined) {
       this.foreign = { isTarget: false, size, modified: mtime ?? new Date() };
       return;
@@ -1162,6 +1179,12 @@ class PartFile implements Output {
     if (record.ranges && !this.mayHaveGaps || size < (record.ranges?.at(-1)?.[1] ?? 0)) return;
     this.size = record.ranges?.reduce((sum, [start, end]) => sum + end - start, 0) ?? size;
     this.record = this.size === record.total ? { ...record, ranges: undefined } : record;
+  }
+
+  #readRecord(): string | undefined {
+    const info = found(() => Deno.lstatSync(this.#recordPath));
+    if (info?.isFile) return Deno.readTextFileSync(this.#recordPath);
+    if (info) throw cannotWrite(`${this.path}.json`, "it is no regular file");
   }
 
   forget() {
@@ -1299,7 +1322,8 @@ class PartFile implements Output {
 
   /** Removes a record whose bytes have become FILE, if a run was killed before it could. */
   #removeOrphan() {
-    if (!found(() => Deno.lstatSync(this.#path))) Deno.removeSync(this.#recordPath);
+    if (found(() => Deno.lstatSync(this.#path))) return;
+    if (Deno.lstatSync(this.#recordPath).isFile) Deno.removeSync(this.#recordPath);
   }
 
   /** Makes it empty, and makes it if it is not there. */
@@ -1352,15 +1376,14 @@ class PartFile implements Output {
       writeNew(this.mayHaveGaps ? fresh : this.#recordPath, text);
       if (this.mayHaveGaps) Deno.renameSync(fresh, this.#recordPath);
     } catch (error) {
+      optional(() => Deno.removeSync(fresh));
       throw cannotWrite(`${this.path}.json`, error);
     }
     this.record = record;
   }
 
   #close() {
-    // a process that is just being started has a copy of the descriptor, and the lock with it
-    optional(() => this.#file?.unlockSync());
-    this.#file?.close();
+    if (this.#file) release(this.#file);
     this.#file = undefined;
   }
 
@@ -1376,7 +1399,7 @@ class PartFile implements Output {
 /** Where a link leads, though nothing is there. */
 function throughLink(path: string): string {
   const to = Deno.readLinkSync(path);
-  return to.startsWith("/") ? to : `${folderOf(path)}/${to}`;
+  return to.startsWith("/") ? to : `${folderOf(path)}${to}`;
 }
 
 /** The path with all links of its folder followed, so that the sandbox judges where it leads. */
@@ -1404,8 +1427,10 @@ function openOutput(name: string, options: OutputOptions): Output {
     let info = found(() => Deno.lstatSync(target));
     const linked = info?.isSymlink;
     if (linked) {
-      target = found(() => Deno.realPathSync(target)) ?? target;
-      info = found(() => Deno.lstatSync(target));
+      const real = found(() => Deno.realPathSync(target));
+      // the kernel's links to open pipes lead to no path
+      info = real === undefined ? found(() => Deno.statSync(target)) ?? info : Deno.lstatSync(real);
+      target = real ?? target;
     }
     if (info?.isDirectory) throw cannotWrite(name, "it is a folder");
     if (info && !options.clobber) throw isThere(name);
@@ -1665,6 +1690,12 @@ function makeFolder(path: string) {
   }
 }
 
+/** A file, and what is beside it while it is incomplete. */
+function filesOf(file: string): string[] {
+  const part = partName(file);
+  return isDevice(file) ? [file] : [file, part, `${part}.json`];
+}
+
 /** What adds up the checksum that is expected of a file, if one is. */
 async function sumFor(
   { sha256, checksum }: DownloadOptions,
@@ -1721,13 +1752,19 @@ class Transfer {
     const options = { clobber, resume, remoteTime, url, sum, signal };
     this.name = name;
     this.output = openOutput(name, options);
-    const target = plainPath(this.output.target), { taken } = this.#options;
-    if (target !== "-" && taken?.has(target)) {
-      throw usageError(`${name} is the file of another URL, too`);
-    }
-    taken?.add(target);
+    this.#take(plainPath(this.output.target));
     this.#bytesFound = this.output.size > 0;
     return this.output;
+  }
+
+  /** Notes the names that are this file's, which those of other URLs may not be. */
+  #take(target: string) {
+    if (target === "-" || target === "/dev/null") return;
+    const { taken = new Set() } = this.#options;
+    for (const name of filesOf(target)) {
+      if (taken.has(name)) throw usageError(`${this.name} is the file of another URL, too`);
+    }
+    for (const name of filesOf(target)) taken.add(name);
   }
 
   /** One try: asks for what is missing and adds it to the output. */
@@ -2111,6 +2148,10 @@ const ADVICE: Record<string, string> = {
 
 type Options = Parsed<typeof OPTIONS>;
 
+function isStdout(file: string): boolean {
+  return /^(-|\/dev\/stdout|\/dev\/fd\/1|\/proc\/self\/fd\/1)$/.test(file);
+}
+
 /** Checks what the table cannot: options that exclude each other, or come once for each URL. */
 function checkOptions(given: Options, urls: string[]) {
   const exclude = (one: string, other: string) => {
@@ -2129,6 +2170,9 @@ function checkOptions(given: Options, urls: string[]) {
   exclude("continue", "remote-name");
   exclude("output", "remote-name");
   exclude("sha256", "checksum");
+  if (given.parallel > 1 && given.output.filter(isStdout).length > 1) {
+    throw usageError("--parallel would mix what goes to stdout");
+  }
   for (const name of ["output", "sha256"] as const) {
     const { length } = given[name];
     if (length > urls.length) throw usageError(`${length} --${name} for ${urls.length} URLs`);
@@ -2282,17 +2326,6 @@ function headText({ head }: HttpResponse): string {
   return head.lines.map(shown).join("\n");
 }
 
-/** Whether it is written to as it is: nothing stands beside it. */
-function isDevice(path: string): boolean {
-  return path.startsWith("/dev/");
-}
-
-/** A file, and what is beside it while it is incomplete. */
-function filesOf(file: string): string[] {
-  const part = partName(file);
-  return isDevice(file) ? [file] : [file, part, `${part}.json`];
-}
-
 /** What is known of one URL's file. */
 interface Job {
   file: string;
@@ -2398,7 +2431,7 @@ class Command {
       if (this.given.head) await this.#printHead(url, deadline);
       else {
         file ||= fileName(url);
-        if (/^\/(dev\/stdout|dev\/fd\/1|proc\/self\/fd\/1)$/.test(file)) file = "-";
+        if (isStdout(file)) file = "-";
         if (file !== "-" && !this.given["remote-name"]) this.#files.add(plainPath(file));
         await this.#save(url, { file, sha256: this.given.sha256[at], progress, signal });
       }
