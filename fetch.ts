@@ -1312,15 +1312,12 @@ class PartFile implements Output {
   }
 
   keep() {
-    if (this.#created && this.size === 0) {
-      optional(() => Deno.removeSync(this.#path));
-      optional(() => Deno.removeSync(this.#recordPath));
-    }
+    if (this.#created && this.size === 0) optional(() => Deno.removeSync(this.#path));
     this.#close();
     optional(() => this.#removeOrphan());
   }
 
-  /** Removes a record whose bytes have become FILE, if a run was killed before it could. */
+  /** Removes a record that has no bytes: they have become FILE, or none came. */
   #removeOrphan() {
     if (found(() => Deno.lstatSync(this.#path))) return;
     if (Deno.lstatSync(this.#recordPath).isFile) Deno.removeSync(this.#recordPath);
