@@ -1141,7 +1141,14 @@ class PartFile implements Output {
     }
     if (!part) this.#lookElsewhere(info);
     else if (!part.isFile) throw cannotWrite(this.path, "it is no regular file");
-    else this.#lookAtPart();
+    else {
+      try {
+        this.#lookAtPart();
+      } catch (error) {
+        this.#close();
+        throw error;
+      }
+    }
   }
 
   /** There is no FILE.part: perhaps FILE is a part, and one can be made. */
@@ -1165,7 +1172,6 @@ class PartFile implements Output {
     const { size, mtime } = this.#file!.statSync();
     const { resume, url } = this.options;
     if (!resume && size > 0) {
-      this.#close();
       throw cannotWrite(this.path, "it is left from an earlier run", "leftover");
     }
     optional(() => Deno.removeSync(`${this.#recordPath}.new`)); // of a run that was killed
@@ -1312,7 +1318,10 @@ class PartFile implements Output {
   }
 
   keep() {
-    if (this.#created && this.size === 0) optional(() => Deno.removeSync(this.#path));
+    if (this.#created && this.size === 0) {
+      optional(() => Deno.removeSync(this.#path));
+      optional(() => this.#removeOrphan());
+    }
     this.#close();
     optional(() => this.#removeOrphan());
   }
