@@ -197,8 +197,10 @@ const TYPED = [
   "中文",
   "`exit` ends it",
 ] as const;
-const PIPED = "lines from a pipe, `exit` last";
-const HALF_CLOSED = "half-close: what was sent before is answered";
+/** What is piped in, and not typed. */
+export const PIPED = "lines from a pipe, `exit` last";
+/** The same, and the connection is open for the replies alone. */
+export const HALF_CLOSED = "half-close: what was sent before is answered";
 
 /** server.ts with the programs people type into. */
 export const TYPISTS = [
