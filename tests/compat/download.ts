@@ -118,19 +118,6 @@ function reportOf({ response, attempts }: fetch.Download): Report {
   return { finalUrl, status, headers, attempts, redirects };
 }
 
-/**
- * How an exercise is done with a peer: with the command if no other above it in the table does it,
- * else with the library.
- */
-export function wayFor<Exercise extends string>(
-  rows: readonly { peer: string; exercised: readonly Exercise[] }[],
-  peer: string,
-  exercise: Exercise,
-): Way {
-  const first = rows.find(({ exercised }) => exercised.includes(exercise));
-  return first?.peer === peer ? byCommand : byLibrary;
-}
-
 /** Runs curl in a folder, whatever this machine's settings for it are. */
 export function curl(folder: Folder, ...args: string[]): Promise<Finished> {
   const env = { http_proxy: "", https_proxy: "", all_proxy: "", no_proxy: "" };

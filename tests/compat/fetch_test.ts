@@ -11,16 +11,17 @@ import { IPV6, type Peer, stepPeer, testPeer } from "../support/peers.ts";
 import {
   assertFile,
   assertSame,
+  byCommand,
+  byLibrary,
   curl,
   curlAll,
   download,
   type Get,
   type Report,
   type Way,
-  wayFor,
 } from "./download.ts";
 import { serveSite } from "./http_servers.ts";
-import { HTTP, type HttpExercise, type HttpServer } from "./matrix.ts";
+import { HTTP, type HttpExercise, type HttpServer, isFirst } from "./matrix.ts";
 import { holdingRelay } from "./relay.ts";
 import { BIG, type Site, siteOfFile } from "./site.ts";
 
@@ -244,7 +245,13 @@ for (const { peer: server, needs, exercised, alsoNeeds = {} } of HTTP) {
         await t.step({ name, ignore: true, fn() {} });
         continue;
       }
-      const scene = { server, site, peer, folder, way: wayFor(HTTP, server, name) };
+      const scene = {
+        server,
+        site,
+        peer,
+        folder,
+        way: isFirst(HTTP, server, name) ? byCommand : byLibrary,
+      };
       await stepPeer(t, name, alsoNeeds[name] ?? [], async () => {
         if (!isGet(name)) return await EXERCISES[name](scene);
         const report = await assertSame(folder, scene.way, gets.get(name)!, theirs.get(name)!);

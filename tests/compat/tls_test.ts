@@ -12,14 +12,15 @@ import { closedPort, copy, FakeServer } from "../support/servers.ts";
 import {
   assertFile,
   boundedFetch,
+  byCommand,
+  byLibrary,
   curl,
   download,
   downloadAll,
   type Way,
-  wayFor,
 } from "./download.ts";
 import { serveSite, type TlsVersion } from "./http_servers.ts";
-import { TLS, type TlsExercise, type TlsServer } from "./matrix.ts";
+import { isFirst, TLS, type TlsExercise, type TlsServer } from "./matrix.ts";
 import { holdingRelay } from "./relay.ts";
 import { BIG, type Site, siteOfFile } from "./site.ts";
 
@@ -178,7 +179,11 @@ for (const { peer: server, needs, exercised } of TLS) {
     await using folder = new Folder("fetch");
     const scene = { server, site: madeSite(), certificates: madeCertificates(), folder };
     for (const name of exercised) {
-      await t.step(name, () => EXERCISES[name]({ ...scene, way: wayFor(TLS, server, name) }));
+      await t.step(
+        name,
+        () =>
+          EXERCISES[name]({ ...scene, way: isFirst(TLS, server, name) ? byCommand : byLibrary }),
+      );
     }
   });
 }
