@@ -12,6 +12,7 @@ import { helpedOptions } from "../support/option_table.ts";
 import { MODIFIED, Origin } from "../support/origin.ts";
 import { each } from "../support/process.ts";
 import { response } from "../support/replies.ts";
+import { THOROUGH } from "../support/thorough.ts";
 
 /** The options that the files beside this one test by name. */
 async function testedOptions(): Promise<string[]> {
@@ -35,12 +36,18 @@ Deno.test("fetch.ts --help has all options, each tested by its name, and no othe
 
 Deno.test("fetch.ts takes each option of --help as it is shown there", async () => {
   await using folder = new Folder();
-  await each(await helpedOptions("fetch.ts"), async ({ letter, name, takes }) => {
-    const forms = letter ? [letter, name] : [name];
-    const good = forms.flatMap((option) => takes ? [option, GOOD[takes] ?? "x"] : [option]);
-    const { code, stdout } = await runFetch(folder, [...good, "--help"]);
-    assertEquals([code, stdout.length > 0], [EXIT.ok, true], `${good}`);
-    for (const option of takes ? forms : [name]) {
+  const options = await helpedOptions("fetch.ts");
+  const good = options.flatMap(({ letter, name, takes }) =>
+    [letter, name].filter((form) => form !== undefined)
+      .flatMap((form) => takes ? [form, GOOD[takes] ?? "x"] : [form])
+  );
+  const { code, stdout, stderr } = await runFetch(folder, [...good, "--help"]);
+  assertEquals([code, stderr], [EXIT.ok, ""]);
+  assertStringIncludes(stdout, "--help");
+  // one of each kind: what is refused comes from the kind, and the name from the table
+  const kinds = new Map(options.map((option) => [option.takes, option]));
+  await each(THOROUGH ? options : [...kinds.values()], async ({ letter, name, takes }) => {
+    for (const option of takes && letter ? [letter, name] : [name]) {
       const bad = takes ? option : `${option}=x`;
       const { code, stderr } = await runFetch(folder, [bad]);
       assertEquals(code, EXIT.usage, `${bad} ${stderr}`);
@@ -52,7 +59,7 @@ Deno.test("fetch.ts takes each option of --help as it is shown there", async () 
 
 Deno.test("fetch.ts refuses what is no option", async () => {
   await using folder = new Folder();
-  for (const bad of ["--nothing", "-z", "--output-file=x", "-sz", "--HELP"]) {
+  for (const bad of ["--output-file=x", "-sz", "--HELP"]) {
     const { code, stdout, stderr } = await runFetch(folder, [bad]);
     assertEquals([code, stdout], [EXIT.usage, ""]);
     assertMatch(stderr, /^fetch: unknown option -\S+ \(--help lists them\)\n$/);
@@ -117,18 +124,16 @@ Deno.test("fetch.ts checks no two files against the same checksum", async () => 
 Deno.test("fetch.ts names files after URLs, but never after stdout or a folder", async () => {
   await using folder = new Folder();
   await using origin = new Origin(() => response("200 OK", "text"));
-  const names = [
-    ["/a/%E4%BD%A0%E5%A5%BD.txt", "你好.txt"],
-    ["/a/b?c=d#e", "b"],
-    ["/", "index.html"],
-    ["/a/..%2f..%2fetc%2fpasswd", ".._.._etc_passwd"],
-    ["/%1b%5b31m", "_[31m"],
-  ] as const;
-  for (const [path, name] of names) {
-    const { code, stderr } = await command(folder, origin, [path]);
-    assertEquals([code, folder.names], [EXIT.ok, [name]], stderr);
-    Deno.removeSync(folder.file(name));
-  }
+  const names = {
+    "/a/%E4%BD%A0%E5%A5%BD.txt": "你好.txt",
+    "/a/b?c=d#e": "b",
+    "/": "index.html",
+    "/a/..%2f..%2fetc%2fpasswd": ".._.._etc_passwd",
+    "/%1b%5b31m": "_[31m",
+  };
+  const { code, stderr } = await command(folder, origin, Object.keys(names));
+  assertEquals([code, folder.names], [EXIT.ok, Object.values(names).sort()], stderr);
+  for (const name of Object.values(names)) Deno.removeSync(folder.file(name));
   const { stdout } = await command(folder, origin, ["-s", "/-"]);
   assertEquals([stdout, folder.names.length], ["", 1]);
 });
