@@ -304,11 +304,15 @@ testRoot("fetch.ts -C opens the part of a FILE that is read-only", async () => {
   assertEquals(Deno.statSync(folder.file("f")).mode! & 0o777, 0o444);
 });
 
+/** Where that user's Deno keeps what it has compiled. */
+let cache: Folder | undefined;
+Deno.test.afterAll(async () => await cache?.[Symbol.asyncDispose]());
+
 /** Runs fetch.ts as a user who owns nothing. */
 async function runAsNobody(folder: Folder, args: string[]) {
+  cache ??= new Folder("cache");
   const script = new URL("../../fetch.ts", import.meta.url).pathname;
   const user = ["--reuid=65534", "--regid=65534", "--clear-groups"];
-  await using cache = new Folder("cache");
   Deno.chmodSync(cache.path, 0o777);
   const permissions = ["--no-prompt", "--no-remote", ...IN_FOLDER];
   return await run("setpriv", [...user, Deno.execPath(), "run", ...permissions, script, ...args], {
