@@ -122,14 +122,9 @@ testOption(
   "is taken from the environment, where that may be read",
   async (_, folder, proxy) => {
     const permissions = ["--allow-net", "--allow-read=.", "--allow-write=.", "--allow-env"];
-    for (const name of ["http_proxy", "all_proxy"]) {
-      const options = { permissions, env: { [name]: proxy.url("") } };
-      const { asked } = await command(folder, proxy, ["http://a.invalid/text"], options);
-      assertEquals(asked[0]?.target, "http://a.invalid/text");
-    }
-    const env = { http_proxy: "http://127.0.0.1:1", no_proxy: "example.com,127.0.0.1" };
-    const { code } = await command(folder, proxy, ["/text"], { permissions, env });
-    assertEquals(code, EXIT.ok);
+    const options = { permissions, env: { http_proxy: proxy.url("") } };
+    const { asked } = await command(folder, proxy, ["http://a.invalid/text"], options);
+    assertEquals(asked[0]?.target, "http://a.invalid/text");
   },
 );
 
