@@ -327,6 +327,18 @@ function nextPoll(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 1));
 }
 
+/** So many microtasks run what is ready: accept() takes two when somebody waits in the queue. */
+const READY_MICROTASKS = 8;
+
+/** Whether a promise still waits for the world outside, when all that is ready has run. */
+async function isPending(promise: Promise<unknown>): Promise<boolean> {
+  let pending = true;
+  const settled = () => void (pending = false);
+  promise.then(settled, settled);
+  for (let i = 0; i < READY_MICROTASKS; i++) await undefined;
+  return pending;
+}
+
 /**
  * Lets all connections have their turn when more are ready than the runtime serves in one.
  *
@@ -447,7 +459,7 @@ class Server implements GreetingServer {
   readonly #warned = new Map<string, number>();
   /** Whether there is no room for one more connection. */
   #full = false;
-  /** Whether the next connection is the last one. */
+  /** Whether the listener is to be closed as soon as nobody waits behind the next connection. */
   #lastCall = false;
   #shuttingDown: Promise<void> | undefined;
   #sweeper: ReturnType<typeof setInterval> | undefined;
@@ -508,10 +520,11 @@ class Server implements GreetingServer {
     for (;;) {
       await this.#room();
       try {
-        const conn = await listener.accept();
-        // those in the queue would be reset: right after one, there is hardly another
-        if (this.#lastCall) this.#close(listener);
-        this.#attend(conn);
+        const accepting = listener.accept();
+        // after a connection, the runtime asks the kernel for the next one here and now: if there
+        // is none, the queue is empty at this moment, and nobody in it is reset
+        if (this.#lastCall && await isPending(accepting)) this.#close(listener);
+        this.#attend(await accepting);
       } catch (error) {
         if (!this.#listeners.has(listener)) return;
         if (isPeerGone(error)) continue;

@@ -61,6 +61,26 @@ Deno.test("shutdown accepts who waits in the kernel's queue", async () => {
   assertEquals(server.status().total, 6);
 });
 
+Deno.test("shutdown closes the listener when its queue is empty: nobody of a crowd is reset", async () => {
+  await using server = quickServer({ grace: 1000 });
+  const ended = server.shutdown();
+  for (let refused = 0; !refused;) {
+    // all of them are in the queue before the first one is accepted
+    const dialled = Array.from({ length: 8 }, () => Caller.dial(server.port));
+    for (const result of await Promise.allSettled(dialled)) {
+      if (result.status === "fulfilled") {
+        using caller = result.value;
+        await caller.hears("Welcome!");
+        await caller.asks("exit", "");
+        await caller.hearsEnd();
+      } else if (result.reason instanceof Deno.errors.ConnectionRefused) refused++;
+      else throw result.reason;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20)); // between two crowds it is empty
+  }
+  await ended;
+});
+
 Deno.test("shutdown lets go who was answered and is idle, long before grace", async () => {
   await using server = quickServer({ grace: 1000 });
   using caller = await Caller.call(server.port);
