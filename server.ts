@@ -236,6 +236,8 @@ const LINGER_MS = 1000;
 class Peer {
   /** As it is called in the log. */
   name: string;
+  /** Whether it is a balancer that checks the server's health. */
+  isCheck = false;
   /** Whether it has been let in: what has to come before the welcome has come. */
   greeted = false;
   /** Whether it is its turn to say something. */
@@ -580,13 +582,15 @@ class Server implements GreetingServer {
       const header = reader.take(buffer.subarray(0, n));
       if (!header) continue;
       if (header.client) peer.speaksFor(usable(header.client, ""));
+      peer.isCheck = header.local;
       peer.conversation.free.set(header.rest);
       return header.rest.length;
     }
   }
 
-  /** Lets a peer in, unless there are too many of its address. */
+  /** Lets a peer in, unless there are too many of its address, or this is the end of the server. */
   #admit(peer: Peer): boolean {
+    if (peer.isCheck && this.#shuttingDown) return false; // so its balancer sends nobody any more
     const { maxPerAddress, onEvent } = this.#options, { hostname } = peer.address;
     if (maxPerAddress < Infinity) {
       const count = this.#perAddress.get(hostname) ?? 0;
@@ -710,13 +714,14 @@ class Server implements GreetingServer {
         for (const peer of this.#peers) peer.quiet = peer.reading;
         await sleep(QUIET_MS, signal);
         const caughtUp = await this.#turns.caughtUp();
-        // who never is quiet goes after a reply, when half of the time is over
-        const late = performance.now() - begun > grace * 500;
-        if (this.#lastCall) this.#closeAll();
-        this.#lastCall = late || caughtUp && await this.#queueIsEmpty();
+        const emptied = caughtUp && await this.#queueIsEmpty();
+        const spent = (performance.now() - begun) / (grace * 1000);
+        // nobody has come for a round, or they never cease
+        if (this.#lastCall && emptied || spent > 0.75) this.#closeAll();
+        this.#lastCall = emptied;
         const letGo = caughtUp && (this.#listeners.size === 0 || this.#full);
         for (const peer of this.#peers) {
-          peer.leaving = late;
+          peer.leaving = spent > 0.5; // who never is quiet goes after a reply
           if (letGo && peer.quiet) peer.close();
         }
       }
