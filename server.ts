@@ -232,6 +232,12 @@ function usable({ hostname, port }: Address, zone: string): Address {
 /** Milliseconds that a peer has to end its side when the server has ended the conversation. */
 const LINGER_MS = 1000;
 
+/**
+ * Milliseconds that a peer has for its first word when the server ends: to the other side of the
+ * world and back, with a packet lost on the way.
+ */
+const FIRST_WORD_MS = 1000;
+
 /** A connection, and what the server has to know about it. */
 class Peer {
   /** As it is called in the log. */
@@ -244,6 +250,10 @@ class Peer {
   reading = false;
   /** Whether it has said nothing since somebody last asked. */
   quiet = false;
+  /** Whether it has said something that was answered. */
+  heard = false;
+  /** When it connected, in milliseconds. */
+  readonly since = performance.now();
   /** Whether it is to be closed after the next reply. */
   leaving = false;
   /** Messages whose replies are not all written. */
@@ -262,6 +272,11 @@ class Peer {
   speaksFor(client: Address) {
     this.address = client;
     this.name = hostPort(client);
+  }
+
+  /** Whether nothing of it is on its way, as far as one can tell: who was welcomed will speak. */
+  get isDone(): boolean {
+    return this.quiet && (this.heard || performance.now() - this.since > FIRST_WORD_MS);
   }
 
   read(): Promise<number | null> {
@@ -633,6 +648,7 @@ class Server implements GreetingServer {
       this.#turns.count();
       const replies = conversation.answer(n);
       if (replies.length) {
+        peer.heard = true;
         peer.due = conversation.messages;
         if (delay) await peer.sleep(delay);
         for (let sent = 0; sent < replies.length;) {
@@ -722,7 +738,7 @@ class Server implements GreetingServer {
         const letGo = caughtUp && (this.#listeners.size === 0 || this.#full);
         for (const peer of this.#peers) {
           peer.leaving = spent > 0.5; // who never is quiet goes after a reply
-          if (letGo && peer.quiet) peer.close();
+          if (letGo && peer.isDone) peer.close();
         }
       }
     } catch (error) {

@@ -48,11 +48,12 @@ Deno.test("shutdown answers what is sent with the connection, before any welcome
 Deno.test("shutdown accepts who waits in the kernel's queue", async () => {
   await using server = quickServer({ maxConnections: 1 });
   using first = await Caller.call(server.port);
+  await first.asks("Ada", "Hello, Ada!");
   const waiting = await Promise.all(Array.from({ length: 5 }, () => Caller.dial(server.port)));
   const ended = server.shutdown();
   await first.hearsEnd();
   for (const caller of waiting) {
-    await caller.hears("Welcome!");
+    await caller.asks("Ada", "Welcome!Hello, Ada!");
     await caller.hearsEnd();
     caller[Symbol.dispose]();
   }
@@ -87,6 +88,17 @@ Deno.test("shutdown lets go who was answered and is idle, long before grace", as
   await caller.asks("Ada", "Hello, Ada!");
   const ended = server.shutdown();
   await caller.hearsEnd(); // the test would take a quarter of an hour
+  await ended;
+});
+
+Deno.test("shutdown waits a second for the first word of who was just welcomed", async () => {
+  await using server = quickServer({ grace: 1000 });
+  using caller = await Caller.call(server.port), silent = await Caller.call(server.port);
+  const ended = server.shutdown();
+  await new Promise((resolve) => setTimeout(resolve, 200)); // it is far away
+  await caller.asks("Ada", "Hello, Ada!");
+  await caller.hearsEnd();
+  await silent.hearsEnd(); // the test would take a quarter of an hour
   await ended;
 });
 
