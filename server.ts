@@ -220,7 +220,8 @@ function listenAll(hostname: string, port: number, options: Settings): Listener[
 
 /**
  * An address as others can use it: IPv4 without its form in IPv6, `::ffff:192.0.2.1` →
- * `192.0.2.1`, and a link-local one with the zone of the listener, `fe80::1` → `fe80::1%eth0`.
+ * `192.0.2.1`, and a link-local one with the zone of the listener, `fe80::1` → `fe80::1%eth0`
+ * (a listener at `::` has none, and the runtime does not tell that of the peer).
  */
 function usable({ hostname, port }: Address, zone: string): Address {
   const bare = hostname.replace(/^::ffff:(?=\d+\.)/, "");
