@@ -49,11 +49,12 @@ Deno.test("shutdown answers what is sent with the connection, before any welcome
 Deno.test("shutdown accepts who waits in the kernel's queue", async () => {
   await using server = quickServer({ maxConnections: 1 });
   using first = await Caller.call(server.port);
+  await first.asks("Ada", "Hello, Ada!");
   const waiting = await Promise.all(Array.from({ length: 5 }, () => Caller.dial(server.port)));
   const ended = server.shutdown();
   await first.hearsEnd();
   for (const caller of waiting) {
-    await caller.hears("Welcome!");
+    await caller.asks("Ada", "Welcome!Hello, Ada!");
     await caller.hearsEnd();
     caller[Symbol.dispose]();
   }
@@ -62,12 +63,43 @@ Deno.test("shutdown accepts who waits in the kernel's queue", async () => {
   assertEquals(server.status().total, 6);
 });
 
+Deno.test("shutdown closes the listener when its queue is empty: nobody of a crowd is reset", async () => {
+  await using server = quickServer({ grace: 1000 });
+  const ended = server.shutdown();
+  for (let refused = 0; !refused;) {
+    // all of them are in the queue before the first one is accepted
+    const dialled = Array.from({ length: 8 }, () => Caller.dial(server.port));
+    for (const result of await Promise.allSettled(dialled)) {
+      if (result.status === "fulfilled") {
+        using caller = result.value;
+        await caller.hears("Welcome!");
+        await caller.asks("exit", "");
+        await caller.hearsEnd();
+      } else if (result.reason instanceof Deno.errors.ConnectionRefused) refused++;
+      else throw result.reason;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20)); // between two crowds it is empty
+  }
+  await ended;
+});
+
 Deno.test("shutdown lets go who was answered and is idle, long before grace", async () => {
   await using server = quickServer({ grace: 1000 });
   using caller = await Caller.call(server.port);
   await caller.asks("Ada", "Hello, Ada!");
   const ended = server.shutdown();
   await caller.hearsEnd(); // the test would take a quarter of an hour
+  await ended;
+});
+
+Deno.test("shutdown waits a second for the first word of who was just welcomed", async () => {
+  await using server = quickServer({ grace: 1000 });
+  using caller = await Caller.call(server.port), silent = await Caller.call(server.port);
+  const ended = server.shutdown();
+  await new Promise((resolve) => setTimeout(resolve, 200)); // it is far away
+  await caller.asks("Ada", "Hello, Ada!");
+  await caller.hearsEnd();
+  await silent.hearsEnd(); // the test would take a quarter of an hour
   await ended;
 });
 
