@@ -158,6 +158,19 @@ Deno.test("download follows no link in the place of FILE.part", async () => {
   }
 });
 
+Deno.test("download reads and replaces no record that is no file, and leaves nothing", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((asked) => serveResource(asked, { body: BODY }));
+  Deno.mkdirSync(folder.file("f.part.json"));
+  const options = { output: folder.file("f"), resume: true };
+  await rejectsWith(EXIT.write, download(origin.url(), options), "f.part.json");
+  assertEquals(folder.names, ["f.part.json"]);
+  folder.write("f.part", "of an earlier run");
+  const pending = download(origin.url(), options);
+  await rejectsWith(EXIT.write, pending, "f.part.json: it is no regular file");
+  assertEquals(folder.names, ["f.part", "f.part.json"]);
+});
+
 Deno.test("download removes FILE.part only if it made it and nothing came", async () => {
   await using folder = new Folder();
   await using origin = new Origin((asked) => serveResource(asked, { body: BODY, cut: 0 }));

@@ -96,6 +96,29 @@ Deno.test("download gives no part its name that is not the one it wrote", async 
   assert(!folder.names.includes("f"));
 });
 
+Deno.test("fetch.ts with write access only does not touch what another run writes", async () => {
+  await using folder = new Folder();
+  await using origin = serving();
+  using other = Deno.openSync(folder.write("f", "of another run"), { write: true });
+  other.lockSync(true);
+  const options = { permissions: [...MODES.FILE] };
+  const { code, stderr } = await runFetch(folder, ["-o", "f", origin.url()], options);
+  assertEquals([code, stderr], [EXIT.write, "fetch: cannot write f: another run is writing it\n"]);
+  assertEquals(folder.text("f"), "of another run");
+});
+
+Deno.test("download takes no name that lies beside another file of the run", async () => {
+  await using folder = new Folder();
+  await using origin = serving();
+  const taken = new Set<string>();
+  await download(origin.url(), { output: folder.file("f"), taken });
+  for (const name of ["f.part", "f.part.json"]) {
+    const pending = download(origin.url(), { output: folder.file(name), taken });
+    await rejectsWith(EXIT.usage, pending, "is the file of another URL, too");
+  }
+  assertOnly(folder, "f");
+});
+
 Deno.test("fetch.ts sees that ./f is the file of another URL, too", async () => {
   await using folder = new Folder();
   await using origin = serving();

@@ -222,6 +222,12 @@ testOption("--parallel", "asks for so many at a time", async (_run, folder) => {
   }
 });
 
+testOption("--parallel", "mixes nothing on stdout", async (run) => {
+  const outputs = ["-o", "-", "-o/dev/stdout"];
+  assertUsage(await run("-j2", ...outputs, "/text", "/200"), /--parallel would mix/);
+  assertEquals((await run(...outputs, "/text", "/200")).stdout, "textbody of 200");
+});
+
 testOption("--parallel", "ends all on a signal", async (_run, folder) => {
   const asked = Promise.withResolvers<void>();
   await using origin = new Origin(() => {
