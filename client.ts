@@ -61,7 +61,7 @@ import {
   writeAll,
 } from "./mod.ts";
 import { escaped, quote, unescaped } from "./protocol/escapes.ts";
-import { Replies, replyTo } from "./protocol/greeting.ts";
+import { looksLikeServer, Replies, replyTo } from "./protocol/greeting.ts";
 import { histogram, type Statistics, statistics, toMicroseconds } from "./protocol/statistics.ts";
 
 export { type Address, EXIT, Replies, type Statistics, statistics, TransientError, TrioError };
@@ -1022,8 +1022,7 @@ function checkNames({ _: names, literal, lines, ping, interactive }: Given): voi
       );
     }
     checkName(name, lines);
-    const port = Number(name.match(/^(?:.*:)?(\d{1,5})$/s)?.[1]);
-    if (at < names.length - literal && port <= 65535) {
+    if (at < names.length - literal && looksLikeServer(name)) {
       throw usageError(
         `${quote(name)} looks like a server, and a NAME is what to say ` +
           "(see --hostname and --port; behind -- it is a NAME)",
