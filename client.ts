@@ -45,6 +45,7 @@ import {
   type Parsed,
   parseOptions,
   pathNeeds,
+  printOnly,
   runScript,
   type Script,
   sleep,
@@ -1105,8 +1106,7 @@ async function run(session: Session): Promise<number> {
 async function main(args: string[]): Promise<number> {
   const options = await parseOptions(args, OPTIONS);
   if (options.help || options.version) {
-    await stdout.print(options.help ? helpText(INTRO, OPTIONS, OUTRO) : `client.ts ${VERSION}`);
-    return EXIT.ok;
+    return await printOnly(options.help ? helpText(INTRO, OPTIONS, OUTRO) : `client.ts ${VERSION}`);
   }
   const session = await startSession(options);
   try {

@@ -499,6 +499,18 @@ export function helpText(intro: string, table: OptionTable, outro: string): stri
   return [intro, ...lines, outro].join("\n");
 }
 
+/**
+ * Prints what is all that was asked for: the help, or the version. Gives the exit code.
+ *
+ * @throws {TrioError} 23 if it cannot be written.
+ */
+export async function printOnly(text: string): Promise<number> {
+  await stdout.print(text).catch((error) => {
+    throw new TrioError(EXIT.write, `cannot write the output: ${systemReason(error)}`);
+  });
+  return EXIT.ok;
+}
+
 // --- From an error to an exit code -------------------------------------------
 
 /** What a script says when it failed. */
