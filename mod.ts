@@ -397,7 +397,7 @@ export function whole(name: string, min: number, max: number): Value<number> {
 /** A value that is a number from `min` to `max`, fractions allowed. */
 export function decimal(name: string, min: number, max: number): Value<number> {
   const takes = `a number from ${min} to ${max}`;
-  const number = /^\d+(\.\d+)?$/;
+  const number = /^(\d+|\d*\.\d+)$/;
   return { name, takes, parse: (text) => within(number.test(text) ? +text : NaN, min, max) };
 }
 
