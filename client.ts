@@ -732,6 +732,11 @@ async function greetAll(greeter: Greeter, session: Session): Promise<void> {
 
 // --- Again and again ---------------------------------------------------------
 
+/** Whether an error is that the server said another thing than it had to. */
+function isWrong(error: unknown): boolean {
+  return error instanceof TrioError && error.code === EXIT.unexpected;
+}
+
 /** What `--ping` repeats. */
 interface Question {
   /** What it is called in the summary. */
@@ -747,23 +752,39 @@ interface Question {
 /** A greeting, on one connection as long as that lasts. */
 class AskGreeting implements Question {
   readonly what = "greeting";
+  /** What answered last. */
   #greeter: Greeter | undefined;
 
   constructor(readonly session: Session) {}
 
   async open(): Promise<void> {
-    if (this.#greeter?.signal.aborted ?? true) this.#greeter = await enter(this.session);
+    if (!this.#takeOpen()) this.#greeter = await enter(this.session);
+  }
+
+  /**
+   * What answered last, if it is open; it has to answer again before it counts.
+   *
+   * @throws {TrioError} 1 if it said something wrong since then.
+   */
+  #takeOpen(): Greeter | undefined {
+    const greeter = this.#greeter;
+    if (!greeter?.signal.aborted) return greeter;
+    this.#greeter = undefined;
+    if (isWrong(greeter.signal.reason)) throw greeter.signal.reason;
+    return undefined;
   }
 
   async ask(seq: number): Promise<Shown> {
     await this.open();
-    const { names } = this.session;
-    return await askName(this.#greeter!, names[(seq - 1) % names.length]!);
+    const { names } = this.session, greeter = this.#greeter!;
+    this.#greeter = undefined; // until it answers: a failure is told once
+    const shown = await askName(greeter, names[(seq - 1) % names.length]!);
+    this.#greeter = greeter;
+    return shown;
   }
 
   async leave(): Promise<void> {
-    if (this.#greeter?.signal.aborted ?? true) return;
-    await this.#greeter!.exit().catch((error) => {
+    await this.#takeOpen()?.exit().catch((error) => {
       if (!(error instanceof TransientError)) throw error; // what was asked was answered
     });
   }
@@ -796,13 +817,16 @@ class Tally {
   loss: TrioError | undefined;
   readonly #begin = performance.now();
 
+  /** When the question was asked that is not answered, on the clock of `performance`. */
+  asked: number | undefined;
+
   get lost(): number {
     return this.sent - this.times.length;
   }
 
-  /** Percent that were lost, to a hundredth. */
+  /** Percent that were lost. */
   get lostPercent(): number {
-    return Math.round(this.lost / Math.max(this.sent, 1) * 10_000) / 100;
+    return this.lost * 100 / Math.max(this.sent, 1);
   }
 
   /** Milliseconds since the beginning. */
@@ -811,10 +835,31 @@ class Tally {
   }
 }
 
+/** Shows percent as ping does: six digits, so that one of many is not nothing. */
+function sixDigits(percent: number): number {
+  return Number(percent.toPrecision(6));
+}
+
 /** Whether a ping counts an error as a loss, and goes on. */
 function isLoss(error: unknown): error is TrioError {
-  return error instanceof TransientError ||
-    (error instanceof TrioError && error.code === EXIT.unexpected);
+  return error instanceof TransientError || isWrong(error);
+}
+
+/** Counts a loss, and shows it. */
+async function lose(loss: TrioError, tally: Tally, session: Session): Promise<void> {
+  const seq = ++tally.sent, { message: error, code } = tally.loss = loss;
+  await session.screen.show(`lost seq=${seq}: ${error}`, { event: "lost", seq, error, code });
+}
+
+/**
+ * Counts the question that the deadline cut off as lost, if it took longer than any before it and
+ * than the interval: it is not that it was asked too late.
+ */
+async function loseLate(tally: Tally, session: Session): Promise<void> {
+  const ms = performance.now() - (tally.asked ?? NaN), { max } = statistics(tally.times);
+  if (!(ms > Math.max(max, session.interval * 1000))) return; // nor without a time to compare
+  const late = `${hostPort(session)} did not answer in the last ${(ms / 1000).toFixed(1)} s`;
+  await lose(new TransientError(EXIT.timeout, late), tally, session);
 }
 
 /** Asks as often as `--count` says; a question that is late does not make the next ones late. */
@@ -822,16 +867,16 @@ async function askAgain(question: Question, tally: Tally, session: Session): Pro
   const { count, interval, signal } = session;
   for (let due = performance.now(); tally.sent < count;) {
     const seq = tally.sent + 1;
+    tally.asked = performance.now();
     const answer = await question.ask(seq).catch((error) => {
       if (!isLoss(error)) throw error; // one that is interrupted is neither answered nor lost
-      return tally.loss = error;
+      return error;
     });
-    tally.sent = seq;
-    if (answer instanceof TrioError) {
-      const { message: error, code } = answer;
-      await session.screen.show(`lost seq=${seq}: ${error}`, { event: "lost", seq, error, code });
-    } else {
+    tally.asked = undefined;
+    if (answer instanceof TrioError) await lose(answer, tally, session);
+    else {
       const { line, event } = answer;
+      tally.sent = seq;
       tally.times.push(event.ms);
       await session.screen.show(`${line} seq=${seq} time=${event.ms.toFixed(3)} ms`, {
         ...event,
@@ -846,7 +891,7 @@ async function askAgain(question: Question, tally: Tally, session: Session): Pro
 
 /** Shows what a ping came to, as ping does. */
 async function summarize(what: string, tally: Tally, session: Session): Promise<void> {
-  const { sent, times, lost, lostPercent } = tally;
+  const { sent, times, lost } = tally, lostPercent = sixDigits(tally.lostPercent);
   const received = times.length, found = statistics(times), server = hostPort(session);
   const join = (...times: number[]) => times.map((time) => time.toFixed(3)).join("/");
   const lines = [
@@ -868,7 +913,7 @@ async function summarize(what: string, tally: Tally, session: Session): Promise<
 function judge({ sent, times, loss, lostPercent }: Tally, session: Session): number {
   const { count, deadline, maxLoss, maxP99, signal } = session;
   if (maxLoss !== undefined && lostPercent > maxLoss) {
-    const message = `${sent - times.length} of ${sent} were lost: ${lostPercent} %`;
+    const message = `${sent - times.length} of ${sent} were lost: ${sixDigits(lostPercent)} %`;
     throw new TrioError(loss!.code, `${message}, not at most ${maxLoss} %`, { topic: "judged" });
   }
   const late = (message: string) => new TrioError(EXIT.timeout, message, { topic: "judged" });
@@ -879,7 +924,8 @@ function judge({ sent, times, loss, lostPercent }: Tally, session: Session): num
   if (maxP99 !== undefined && !(p99 <= maxP99)) {
     throw late(times.length ? `p99 is ${p99} ms, not at most ${maxP99} ms` : "p99 is unknown");
   }
-  return maxLoss === undefined ? loss?.code ?? EXIT.ok : EXIT.ok;
+  const forgiven = maxLoss !== undefined && times.length > 0; // some reply was seen
+  return forgiven ? EXIT.ok : loss?.code ?? EXIT.ok;
 }
 
 /** Asks again and again, and shows the times and, whatever happens, a summary. */
@@ -892,7 +938,8 @@ async function ping(question: Question, session: Session): Promise<number> {
     await askAgain(question, tally, session);
     limit.clear();
   } catch (error) {
-    if (error !== timeIsUp && !interrupted.aborted) throw error;
+    if (error === timeIsUp) await loseLate(tally, session);
+    else if (!interrupted.aborted) throw error;
   } finally {
     await summarize(question.what, tally, session);
   }
