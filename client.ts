@@ -524,6 +524,10 @@ export async function probe(options: ProbeOptions = {}): Promise<Probed> {
 
 // --- What is shown -----------------------------------------------------------
 
+function cannotWrite(error: unknown): TrioError {
+  return new TrioError(EXIT.write, `cannot write the output: ${systemReason(error)}`);
+}
+
 /** What is shown, in order: a line is written while what comes next is waited for. */
 class Screen {
   #last: Promise<void> = Promise.resolve();
@@ -547,8 +551,17 @@ class Screen {
       await abortable(this.#last, this.signal);
     } catch (error) {
       this.signal.throwIfAborted();
-      throw new TrioError(EXIT.write, `cannot write the output: ${systemReason(error)}`);
+      throw cannotWrite(error);
     }
+  }
+
+  /** Waits for the last line though the signal has aborted, as long as somebody takes any. */
+  async finish(): Promise<void> {
+    await stdout.flush();
+    if (!stdout.idle) throw cannotWrite("nobody takes it");
+    await this.#last.catch((error) => {
+      throw cannotWrite(error);
+    });
   }
 }
 
@@ -945,6 +958,7 @@ async function ping(question: Question, session: Session): Promise<number> {
   }
   if (interrupted.aborted) return interrupted.reason.code;
   await question.leave();
+  if (limit.signal.aborted) await session.screen.finish();
   return judge(tally, session);
 }
 
