@@ -201,7 +201,7 @@ class Link implements Disposable {
   /**
    * Connects.
    *
-   * @throws {TrioError} 2 if the host's name cannot be one, 6 if it is not resolved, 7 if there is
+   * @throws {TrioError} 2 if host or port cannot be one, 6 if the host is not resolved, 7 if there is
    * no connection, 28 if that takes too long, 35 or 60 if TLS fails.
    */
   static async open(options: LinkOptions): Promise<Link> {
@@ -219,7 +219,8 @@ class Link implements Disposable {
     const { signal, where } = this;
     const conn = await Deno.connect({ ...this.#host, signal }).catch((error) => {
       if (error instanceof Deno.errors.NotCapable) throw error;
-      if (error instanceof URIError) throw usageError(error.message);
+      const noAddress = [URIError, RangeError, TypeError].some((kind) => error instanceof kind);
+      if (noAddress) throw usageError(error.message);
       throw error.message.startsWith("failed to lookup")
         ? systemError(EXIT.lookup, `cannot resolve ${this.#host.hostname}`, error)
         : systemError(EXIT.connect, `cannot connect to ${where}`, error);
@@ -474,8 +475,8 @@ class Greeting implements Greeter {
  * await greeter.exit();
  * ```
  *
- * @throws {TrioError} 2 if the host's name cannot be one, 60 if TLS finds a certificate that is
- * not trusted, 1 if anything but the welcome comes.
+ * @throws {TrioError} 2 if host or port cannot be one, 60 if TLS finds a certificate that is not
+ * trusted, 1 if anything but the welcome comes.
  * @throws {TransientError} 6 if the host is not resolved, 7 if there is no connection, 28 if that
  * or the welcome takes too long, 35 if TLS fails, 52 if the server closes without a word, 56 if
  * the connection breaks.
