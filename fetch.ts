@@ -42,6 +42,7 @@ import {
   parseOptions,
   pathNeeds,
   printable,
+  printOnly,
   readAll,
   readUntilEof,
   report,
@@ -2562,8 +2563,7 @@ class Command {
 async function main(args: string[]): Promise<number> {
   const given = await parseOptions(args, OPTIONS);
   if (given.help || given.version) {
-    await stdout.print(given.help ? helpText(INTRO, OPTIONS, OUTRO) : `fetch.ts ${VERSION}`);
-    return EXIT.ok;
+    return await printOnly(given.help ? helpText(INTRO, OPTIONS, OUTRO) : `fetch.ts ${VERSION}`);
   }
   const signal = interruption();
   // a file size limit is an error of write then

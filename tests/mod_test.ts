@@ -370,8 +370,10 @@ Deno.test("parseOptions shows no secret", async () => {
 Deno.test("whole and decimal take decimal numbers within their bounds only", () => {
   const port = whole("PORT", 0, 65535), wait = decimal("S", 0.001, 10);
   assertEquals(["0", "65535", "007"].map(port.parse), [0, 65535, 7]);
-  assertEquals(["0.25", "10", "0.001"].map(wait.parse), [0.25, 10, 0.001]);
-  for (const text of ["", "abc", "-1", "0x10", "1e3", " 1", "+1", "NaN", "Infinity", "٣", "1."]) {
+  assertEquals(["0.25", "10", "0.001", ".5"].map(wait.parse), [0.25, 10, 0.001, 0.5]);
+  for (
+    const text of ["", "abc", "-1", "0x10", "1e3", " 1", "+1", "NaN", "Infinity", "٣", "1.", "."]
+  ) {
     assertEquals([port.parse(text), wait.parse(text)], [undefined, undefined], text);
   }
   assertEquals([port.parse("65536"), port.parse("1.5")], [undefined, undefined]);

@@ -339,8 +339,9 @@ Deno.test({
   ignore: Deno.build.os !== "linux", // where /dev/full is
   async fn() {
     await using server = scripted("Welcome!", "Hello, Ada!");
-    for (const what of ["Ada", "--connect"]) { // the last line alone, too
-      const args = denoArgs("client.ts", ["--port", String(server.port), what]);
+    const last = "--ping -q --deadline 0.2 Ada"; // the last lines alone, too
+    for (const what of ["Ada", "--connect", "--help", last]) {
+      const args = denoArgs("client.ts", ["--port", String(server.port), ...what.split(" ")]);
       const full = new Deno.Command("sh", {
         args: ["-c", 'exec "$0" "$@" > /dev/full', Deno.execPath(), ...args],
         stderr: "piped",
