@@ -5,12 +5,14 @@
  */
 import { assert, assertEquals, assertMatch, assertRejects } from "jsr:@std/assert@^1.0.0";
 import { download, type DownloadOptions, request } from "../../fetch.ts";
-import { writeAll } from "../../mod.ts";
+import { TrioError, writeAll } from "../../mod.ts";
 import { bytesOf, joined } from "../support/bytes.ts";
 import { bodyOf, get } from "../support/fetch.ts";
 import { Folder } from "../support/folder.ts";
+import { Origin, serveResource } from "../support/origin.ts";
+import { writeRecord } from "../support/output.ts";
 import { denoArgs, run } from "../support/process.ts";
-import { CODED, HELLO, OK, RECORD } from "../support/replies.ts";
+import { CODED, HELLO, OK, RECORD, redirect } from "../support/replies.ts";
 import {
   clientEnds,
   FakeServer,
@@ -20,6 +22,7 @@ import {
   soon,
   urlOf,
 } from "../support/servers.ts";
+import { WatchedSignal } from "../support/signals.ts";
 
 /** A moment at which a caller aborts: when the server has said what it says. */
 // deno-fmt-ignore
@@ -126,6 +129,44 @@ Deno.test("download is ended by its signal while it waits to try again", async (
   };
   const error = await assertRejects(() => download(urlOf(server), options), Error);
   assert(error === reason, `${error}`);
+});
+
+Deno.test("download does not give FILE its name when it is aborted before the last act", async () => {
+  await using folder = new Folder();
+  const reason = new Error("enough"), body = bytesOf("hello"), etag = '"1"';
+  await using origin = new Origin((asked) => serveResource(asked, { body, etag }));
+  writeRecord(folder, "f.part", { url: origin.url(), etag, total: 5 });
+  folder.write("f.part", body); // all is there: nothing is read after the head
+  for (const output of [folder.file("f"), "/dev/null"]) {
+    const abort = new AbortController(), { signal } = abort;
+    const onHead = () => abort.abort(reason);
+    const options = { output, resume: output !== "/dev/null", signal, onHead };
+    const error = await assertRejects(() => download(origin.url(), options), Error);
+    assert(error === reason, `${error}`);
+  }
+  assertEquals(folder.names, ["f.part", "f.part.json"]);
+});
+
+Deno.test("request and download leave no listener on their signal", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin(({ target }) => {
+    if (target === "/again") return redirect("/file");
+    return target === "/cut" ? HELLO.slice(0, -1) : HELLO;
+  });
+  const { signal, listeners } = new WatchedSignal();
+  assertEquals(await get(origin.url("/again"), { signal, maxTime: 100 }), "hello");
+  (await request(origin.url(), { signal })).close();
+  await assertRejects(() => get(origin.url("/cut"), { signal }), TrioError);
+  await assertRejects(() => request(origin.url("/again"), { signal, maxRedirects: 0 }), TrioError);
+  await assertRejects(
+    () => request("http://127.0.0.1:1/", { signal, proxy: "gopher://a" }),
+    TrioError,
+  );
+  for (const path of ["/again", "/cut"]) {
+    const options = { output: folder.file("f"), retry: 0, signal };
+    await download(origin.url(path), options).catch(() => {});
+  }
+  assertEquals(listeners.size, 0);
 });
 
 /** Sends zeros for as long as the client takes them. */

@@ -96,6 +96,21 @@ Deno.test("download starts over when a server knows no ranges", async () => {
   assertEquals(ranges, [undefined, "bytes=400-"]);
 });
 
+Deno.test("download asks for the rest of its own version only (RFC 9110 13.1.5)", async () => {
+  for (const validator of [{ etag: '"1"' }, { lastModified: MODIFIED }]) {
+    await using folder = new Folder();
+    await using origin = new Origin((asked) =>
+      serveResource(asked, { body: FIRST, ...validator, ifRange: false })
+    );
+    folder.write("f.part", FIRST.subarray(0, 400));
+    const record = { url: origin.url(), total: 1000, etag: undefined, ...validator };
+    writeRecord(folder, "f.part", record);
+    await download(origin.url(), { output: folder.file("f"), resume: true });
+    const conditions = origin.requests.map(({ headers }) => headers.get("if-range"));
+    assertEquals([conditions, origin.ranges()], [Object.values(validator), ["bytes=400-"]]);
+  }
+});
+
 Deno.test("download counts from zero when it starts over", async () => {
   await using folder = new Folder();
   const resource = { body: FIRST, lastModified: MODIFIED, ranges: false };
