@@ -83,6 +83,21 @@ Deno.test("request is ended by its signal in the lookup and while it connects", 
   }
 });
 
+Deno.test("request is ended by its signal while TLS begins", async () => {
+  await using server = new FakeServer(clientEnds);
+  for (let turns = 0; turns < 8; turns++) {
+    const abort = new AbortController(), reason = new Error("enough");
+    const onDialogue = async (line: string) => {
+      if (!line.startsWith("* Connected")) return;
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+      abort.abort(reason);
+    };
+    const url = `https://127.0.0.1:${server.port}/`, options = { signal: abort.signal, onDialogue };
+    const failing = assertRejects(() => request(url, options), Error);
+    await soon(failing.then((error) => assert(error === reason, `${error} after ${turns} turns`)));
+  }
+});
+
 Deno.test("HttpResponse is ended by the signal in a body with any coding", async (t) => {
   for (const [coding, body] of Object.entries(CODED)) {
     await t.step(coding, async () => {

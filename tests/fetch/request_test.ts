@@ -6,9 +6,10 @@
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { HttpResponse, request, type RequestOptions } from "../../fetch.ts";
 import { VERSION, writeAll } from "../../mod.ts";
-import { joined } from "../support/bytes.ts";
+import { rejectsWith } from "../support/assertions.ts";
+import { bytesOf, joined } from "../support/bytes.ts";
 import { bodyOf, get } from "../support/fetch.ts";
-import { CODED, HELLO, OK } from "../support/replies.ts";
+import { CHUNKED, CODED, HELLO, OK } from "../support/replies.ts";
 import { clientEnds, FakeServer, readHead, replying, soon, urlOf } from "../support/servers.ts";
 
 // deno-fmt-ignore
@@ -131,4 +132,20 @@ Deno.test("HttpResponse closes the connection however its body is left", async (
       });
     }
   }
+});
+
+Deno.test("HttpResponse closes the connection when its body is bad", async () => {
+  const headRead = Promise.withResolvers<void>(), ended = Promise.withResolvers<void>();
+  await using server = new FakeServer(async (conn) => {
+    await readHead(conn);
+    await writeAll(conn, bytesOf(CHUNKED));
+    await headRead.promise;
+    await writeAll(conn, bytesOf("no size"));
+    await clientEnds(conn);
+    ended.resolve();
+  });
+  const response = await request(urlOf(server));
+  headRead.resolve();
+  await rejectsWith(8, response.read(new Uint8Array(9)));
+  await soon(ended.promise);
 });
