@@ -9,7 +9,7 @@ import { VERSION, writeAll } from "../../mod.ts";
 import { rejectsWith } from "../support/assertions.ts";
 import { bytesOf, joined } from "../support/bytes.ts";
 import { bodyOf, get } from "../support/fetch.ts";
-import { CHUNKED, CODED, HELLO, OK } from "../support/replies.ts";
+import { CHUNKED, CODED, HELLO, OK, response } from "../support/replies.ts";
 import { clientEnds, FakeServer, readHead, replying, soon, urlOf } from "../support/servers.ts";
 
 // deno-fmt-ignore
@@ -132,6 +132,15 @@ Deno.test("HttpResponse closes the connection however its body is left", async (
       });
     }
   }
+});
+
+Deno.test("request takes the answer of a server that closes before it has read the request", async () => {
+  await using server = new FakeServer(async (conn) => {
+    await writeAll(conn, bytesOf(response("431 Too Large", "no")[0] + "no"));
+  });
+  const headers = { Long: "x".repeat(30_000_000) }; // more than any buffer between them
+  using answer = await request(urlOf(server), { headers });
+  assertEquals([answer.status, await bodyOf(answer)], [431, "no"]);
 });
 
 Deno.test("HttpResponse closes the connection when its body is bad", async () => {

@@ -5,6 +5,7 @@
  * @module
  */
 import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
+import { createHash } from "node:crypto";
 import { download, type DownloadOptions, type Progress } from "../../fetch.ts";
 import { EXIT, TrioError } from "../../mod.ts";
 import { rejectsWith } from "../support/assertions.ts";
@@ -46,7 +47,8 @@ async function changing(first: Partial<Resource>, later: Partial<Resource>) {
       count === 1 ? { body: FIRST, cut: 400, ...first } : { body: SECOND, ...later },
     )
   );
-  await download(origin.url(), { output: folder.file("f") });
+  const sha256 = createHash("sha256").update(later.body ?? SECOND).digest("hex");
+  await download(origin.url(), { output: folder.file("f"), sha256 });
   return { bytes: folder.bytes("f"), names: folder.names, ranges: origin.ranges() };
 }
 
