@@ -138,7 +138,7 @@ Deno.test("request takes the answer of a server that closes before it has read t
   await using server = new FakeServer(async (conn) => {
     await writeAll(conn, bytesOf(response("431 Too Large", "no")[0] + "no"));
   });
-  const headers = { Long: "x".repeat(30_000_000) }; // more than any buffer between them
+  const headers = { Long: "x".repeat(4_000_000) }; // more than the buffers between them take at once
   using answer = await request(urlOf(server), { headers });
   assertEquals([answer.status, await bodyOf(answer)], [431, "no"]);
 });

@@ -13,7 +13,7 @@ import { writeRecord } from "../support/output.ts";
 import { testPeer } from "../support/peers.ts";
 import { denoArgs, Running } from "../support/process.ts";
 import { response } from "../support/replies.ts";
-import { CTRL_C, inTerminal } from "../support/terminal.ts";
+import { BACKSPACE, CTRL_C, CTRL_U, inTerminal } from "../support/terminal.ts";
 
 /** Sets the terminal's width, and says so if a command leaves it in another mode. */
 const SHELL = `
@@ -306,4 +306,24 @@ testPeer("fetch.ts -u USER asks for the password, and sends it", ["python3"], as
   assertEquals(new TextDecoder().decode(bytes), "ann:s\u00e9cret word");
   const dialogue = stdout.slice(stdout.indexOf("* Connecting"));
   assert(!/cret|word|the terminal is in another mode/.test(dialogue), dialogue);
+});
+
+testPeer("fetch.ts -u USER hears backspaces, Ctrl+U and a Ctrl+C before the answer", [
+  "python3",
+], async () => {
+  await using folder = new Folder();
+  await using origin = new Origin(() => response("200 OK", "body"));
+  const args = ["-u", "ann", "-o", "f", origin.url()];
+  await using running = terminal(folder, 80, args);
+  await running.heard("stdout", /Password of ann:/);
+  await running.type(`wrong${CTRL_U}ri\u00fc${BACKSPACE}ght\n`);
+  assertEquals((await running.ended()).code, EXIT.ok);
+  const { headers } = origin.requests[0]!;
+  assertEquals(headers.get("authorization"), `Basic ${btoa("ann:right")}`);
+  await using other = terminal(folder, 80, args);
+  await other.heard("stdout", /Password of ann:/);
+  await other.type(`half${CTRL_C}`);
+  const { code, stdout } = await other.ended();
+  assertEquals([code, origin.requests.length], [EXIT.interrupted, 1]);
+  assertMatch(stdout, /^[^\n]*\nfetch: interrupted\r\n$/);
 });

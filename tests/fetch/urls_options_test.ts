@@ -72,6 +72,8 @@ testOption("--output-dir", "puts the files into a folder, made if missing", asyn
   assertEquals(code, EXIT.ok, stderr);
   assertEquals([folder.names, folder.text("a/b/c")], [["a"], "text"]);
   assertEquals(folder.text("a/b/200x"), "body of 200");
+  assertEquals((await run("--output-dir=a", "-o", "d/e", "/text")).code, EXIT.ok);
+  assertEquals(folder.text("a/d/e"), "text");
   assertEquals((await run("--output-dir=a/b/", "-J", "/text")).code, EXIT.ok);
   assertEquals(folder.text("a/b/text"), "text");
   const { code: write, stderr: says } = await run("--output-dir", "a/b/c", "/text");

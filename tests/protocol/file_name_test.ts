@@ -4,8 +4,7 @@
  * @module
  */
 import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
-import { fileName } from "../../fetch.ts";
-import { partName } from "../../protocol/file_name.ts";
+import { fileName, partName, plainPath } from "../../protocol/file_name.ts";
 import { fc } from "../support/fuzz.ts";
 
 // deno-fmt-ignore
@@ -72,4 +71,9 @@ Deno.test("partName leaves room for the record, and tells long names that begin 
     assert(length <= 255, `${length} bytes`);
   }
   assertEquals(partName("dir/a.iso"), "dir/a.iso.part");
+});
+
+Deno.test("plainPath makes two spellings of a path equal", () => {
+  const plain = { "-": "-", "./f": "f", "d//./f": "d/f", "/tmp/../f": "/tmp/../f", "/a/./": "/a" };
+  for (const [path, expected] of Object.entries(plain)) assertEquals(plainPath(path), expected);
 });
