@@ -146,6 +146,20 @@ Deno.test("download is ended by its signal while it waits to try again", async (
   assert(error === reason, `${error}`);
 });
 
+Deno.test("download is ended by its signal while its limit of speed makes it wait", async () => {
+  const abort = new AbortController(), reason = new Error("enough");
+  await using folder = new Folder();
+  await using server = new FakeServer(replying(HELLO));
+  const options: DownloadOptions = {
+    output: folder.file("f"),
+    limitRate: 0.001, // a quarter of an hour for a byte
+    signal: abort.signal,
+    onHead: () => void setTimeout(() => abort.abort(reason), 100),
+  };
+  const failing = assertRejects(() => download(urlOf(server), options), Error);
+  await soon(failing.then((error) => assert(error === reason, `${error}`)));
+});
+
 Deno.test("download does not give FILE its name when it is aborted before the last act", async () => {
   await using folder = new Folder();
   const reason = new Error("enough"), body = bytesOf("hello"), etag = '"1"';
