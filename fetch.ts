@@ -1038,9 +1038,14 @@ class DirectOutput implements Output {
   async #open(): Promise<Sink> {
     if (this.name === "-") return bodyToStdout;
     const options = { write: true, create: true, createNew: !this.options.clobber };
-    // nobody may ever read from a pipe
-    const opened = abortable(Deno.open(this.name, options), this.options.signal);
-    this.#file = await this.#io(opened);
+    const opening = Deno.open(this.name, options);
+    try {
+      // nobody may ever read from a pipe
+      this.#file = await this.#io(abortable(opening, this.options.signal));
+    } catch (error) {
+      opening.then((file) => file.close(), () => {}); // should it be opened later
+      throw error;
+    }
     if (!isDevice(this.name) && !this.#file.tryLockSync(true)) {
       throw cannotWrite(this.name, "another run is writing it");
     }

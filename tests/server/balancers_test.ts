@@ -5,8 +5,15 @@
  * @module
  */
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
-import { sleep } from "../../mod.ts";
-import { ask, bothUp, Member, startHaproxy, startNginx, STREAM } from "../support/balancers.ts";
+import {
+  ask,
+  bothUp,
+  Member,
+  pause,
+  startHaproxy,
+  startNginx,
+  STREAM,
+} from "../support/balancers.ts";
 import { Caller } from "../support/caller.ts";
 import { Folder } from "../support/folder.ts";
 import { find, testPeer } from "../support/peers.ts";
@@ -23,7 +30,7 @@ async function greetDuring(port: number, work: Promise<void>): Promise<number> {
       await caller.asks("Ada", "Hello, Ada!");
       await caller.says("exit");
       await caller.hearsEnd();
-      await sleep(5); // the members need the processor, too
+      await pause(5); // the members need the processor, too
     }
   }));
   await worked;
@@ -79,7 +86,7 @@ testPeer("HAProxy notices a server that accepts and says nothing", ["haproxy"], 
   await using _haproxy = haproxy;
   await bothUp(socket);
   one.running.child.kill("SIGSTOP");
-  while (!/^greetings,one,.*,DOWN,/m.test(await ask(socket, "show stat"))) await sleep(10);
+  while (!/^greetings,one,.*,DOWN,/m.test(await ask(socket, "show stat"))) await pause(10);
   for (let i = 0; i < 4; i++) {
     using caller = await Caller.call(haproxy.port);
     await caller.asks("Ada", "Hello, Ada!");

@@ -103,6 +103,18 @@ Deno.test("shutdown waits a second for the first word of who was just welcomed",
   await ended;
 });
 
+Deno.test("shutdown answers whoever goes on speaking within a moment", async () => {
+  await using server = quickServer({ grace: 1000 });
+  using caller = await Caller.call(server.port);
+  const ended = server.shutdown();
+  for (let n = 0; n < 5; n++) {
+    await new Promise((resolve) => setTimeout(resolve, 30)); // as from far away
+    await caller.asks(`Name ${n}`, `Hello, Name ${n}!`);
+  }
+  await caller.hearsEnd();
+  await ended;
+});
+
 Deno.test("shutdown lets a busy peer go right after its reply, not after grace", async () => {
   await using server = quickServer({ grace: 1000, delay: 100 });
   using caller = await Caller.call(server.port);

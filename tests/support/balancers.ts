@@ -71,6 +71,11 @@ export async function ask(socket: string, command: string): Promise<string> {
   return new TextDecoder().decode(await readAll(conn, 100_000));
 }
 
+/** Lets others work for a moment. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((passed) => setTimeout(passed, ms));
+}
+
 /** Waits until HAProxy sees both servers up. */
 export async function bothUp(socket: string) {
   const up = /^greetings,(one|two),.*,UP,/gm;
@@ -79,6 +84,7 @@ export async function bothUp(socket: string) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
       return ""; // the socket comes a moment after the port
     });
+    await pause(10);
   }
 }
 
