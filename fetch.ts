@@ -42,6 +42,7 @@ import {
   parseOptions,
   pathNeeds,
   printable,
+  printOnly,
   readAll,
   readUntilEof,
   report,
@@ -1037,9 +1038,14 @@ class DirectOutput implements Output {
   async #open(): Promise<Sink> {
     if (this.name === "-") return bodyToStdout;
     const options = { write: true, create: true, createNew: !this.options.clobber };
-    // nobody may ever read from a pipe
-    const opened = abortable(Deno.open(this.name, options), this.options.signal);
-    this.#file = await this.#io(opened);
+    const opening = Deno.open(this.name, options);
+    try {
+      // nobody may ever read from a pipe
+      this.#file = await this.#io(abortable(opening, this.options.signal));
+    } catch (error) {
+      opening.then((file) => file.close(), () => {}); // should it be opened later
+      throw error;
+    }
     if (!isDevice(this.name) && !this.#file.tryLockSync(true)) {
       throw cannotWrite(this.name, "another run is writing it");
     }
@@ -2571,8 +2577,7 @@ class Command {
 async function main(args: string[]): Promise<number> {
   const given = await parseOptions(args, OPTIONS);
   if (given.help || given.version) {
-    await stdout.print(given.help ? helpText(INTRO, OPTIONS, OUTRO) : `fetch.ts ${VERSION}`);
-    return EXIT.ok;
+    return await printOnly(given.help ? helpText(INTRO, OPTIONS, OUTRO) : `fetch.ts ${VERSION}`);
   }
   const signal = interruption();
   // a file size limit is an error of write then

@@ -35,6 +35,7 @@ import {
   parseOptions,
   pathNeeds,
   printable,
+  printOnly,
   runScript,
   type Script,
   sleep,
@@ -220,7 +221,8 @@ function listenAll(hostname: string, port: number, options: Settings): Listener[
 
 /**
  * An address as others can use it: IPv4 without its form in IPv6, `::ffff:192.0.2.1` →
- * `192.0.2.1`, and a link-local one with the zone of the listener, `fe80::1` → `fe80::1%eth0`.
+ * `192.0.2.1`, and a link-local one with the zone of the listener, `fe80::1` → `fe80::1%eth0`
+ * (a listener at `::` has none, and the runtime does not tell that of the peer).
  */
 function usable({ hostname, port }: Address, zone: string): Address {
   const bare = hostname.replace(/^::ffff:(?=\d+\.)/, "");
@@ -232,16 +234,28 @@ function usable({ hostname, port }: Address, zone: string): Address {
 /** Milliseconds that a peer has to end its side when the server has ended the conversation. */
 const LINGER_MS = 1000;
 
+/**
+ * Milliseconds that a peer has for its first word when the server ends: to the other side of the
+ * world and back, with a packet lost on the way.
+ */
+const FIRST_WORD_MS = 1000;
+
 /** A connection, and what the server has to know about it. */
 class Peer {
   /** As it is called in the log. */
   name: string;
+  /** Whether it is a balancer that checks the server's health. */
+  isCheck = false;
   /** Whether it has been let in: what has to come before the welcome has come. */
   greeted = false;
   /** Whether it is its turn to say something. */
   reading = false;
   /** Whether it has said nothing since somebody last asked. */
   quiet = false;
+  /** Whether it has said something that was answered. */
+  heard = false;
+  /** When it connected, in milliseconds. */
+  readonly since = performance.now();
   /** Whether it is to be closed after the next reply. */
   leaving = false;
   /** Messages whose replies are not all written. */
@@ -260,6 +274,11 @@ class Peer {
   speaksFor(client: Address) {
     this.address = client;
     this.name = hostPort(client);
+  }
+
+  /** Whether nothing of it is on its way, as far as one can tell: who was welcomed will speak. */
+  get isDone(): boolean {
+    return this.quiet && (this.heard || performance.now() - this.since > FIRST_WORD_MS);
   }
 
   read(): Promise<number | null> {
@@ -325,6 +344,18 @@ const IDLE_POLLS = 8;
 /** Resolves when the runtime has looked for new bytes and connections: before an immediate it does not. */
 function nextPoll(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+/** So many microtasks run what is ready: accept() takes two when somebody waits in the queue. */
+const READY_MICROTASKS = 8;
+
+/** Whether a promise still waits for the world outside, when all that is ready has run. */
+async function isPending(promise: Promise<unknown>): Promise<boolean> {
+  let pending = true;
+  const settled = () => void (pending = false);
+  promise.then(settled, settled);
+  for (let i = 0; i < READY_MICROTASKS; i++) await undefined;
+  return pending;
 }
 
 /**
@@ -447,7 +478,7 @@ class Server implements GreetingServer {
   readonly #warned = new Map<string, number>();
   /** Whether there is no room for one more connection. */
   #full = false;
-  /** Whether the next connection is the last one. */
+  /** Whether the listener is to be closed as soon as nobody waits behind the next connection. */
   #lastCall = false;
   #shuttingDown: Promise<void> | undefined;
   #sweeper: ReturnType<typeof setInterval> | undefined;
@@ -508,10 +539,11 @@ class Server implements GreetingServer {
     for (;;) {
       await this.#room();
       try {
-        const conn = await listener.accept();
-        // those in the queue would be reset: right after one, there is hardly another
-        if (this.#lastCall) this.#close(listener);
-        this.#attend(conn);
+        const accepting = listener.accept();
+        // after a connection, the runtime asks the kernel for the next one here and now: if there
+        // is none, the queue is empty at this moment, and nobody in it is reset
+        if (this.#lastCall && await isPending(accepting)) this.#close(listener);
+        this.#attend(await accepting);
       } catch (error) {
         if (!this.#listeners.has(listener)) return;
         if (isPeerGone(error)) continue;
@@ -567,13 +599,15 @@ class Server implements GreetingServer {
       const header = reader.take(buffer.subarray(0, n));
       if (!header) continue;
       if (header.client) peer.speaksFor(usable(header.client, ""));
+      peer.isCheck = header.local;
       peer.conversation.free.set(header.rest);
       return header.rest.length;
     }
   }
 
-  /** Lets a peer in, unless there are too many of its address. */
+  /** Lets a peer in, unless there are too many of its address, or this is the end of the server. */
   #admit(peer: Peer): boolean {
+    if (peer.isCheck && this.#shuttingDown) return false; // so its balancer sends nobody any more
     const { maxPerAddress, onEvent } = this.#options, { hostname } = peer.address;
     if (maxPerAddress < Infinity) {
       const count = this.#perAddress.get(hostname) ?? 0;
@@ -616,6 +650,7 @@ class Server implements GreetingServer {
       this.#turns.count();
       const replies = conversation.answer(n);
       if (replies.length) {
+        peer.heard = true;
         peer.due = conversation.messages;
         if (delay) await peer.sleep(delay);
         for (let sent = 0; sent < replies.length;) {
@@ -697,14 +732,15 @@ class Server implements GreetingServer {
         for (const peer of this.#peers) peer.quiet = peer.reading;
         await sleep(QUIET_MS, signal);
         const caughtUp = await this.#turns.caughtUp();
-        // who never is quiet goes after a reply, when half of the time is over
-        const late = performance.now() - begun > grace * 500;
-        if (this.#lastCall) this.#closeAll();
-        this.#lastCall = late || caughtUp && await this.#queueIsEmpty();
+        const emptied = caughtUp && await this.#queueIsEmpty();
+        const spent = (performance.now() - begun) / (grace * 1000);
+        // nobody has come for a round, or they never cease
+        if (this.#lastCall && emptied || spent > 0.75) this.#closeAll();
+        this.#lastCall = emptied;
         const letGo = caughtUp && (this.#listeners.size === 0 || this.#full);
         for (const peer of this.#peers) {
-          peer.leaving = late;
-          if (letGo && peer.quiet) peer.close();
+          peer.leaving = spent > 0.5; // who never is quiet goes after a reply
+          if (letGo && peer.isDone) peer.close();
         }
       }
     } catch (error) {
@@ -1013,8 +1049,7 @@ async function serveOptions(args: string[]) {
 async function main(args: string[]): Promise<number> {
   const options = await serveOptions(args);
   if (options.help || options.version) {
-    await stdout.print(options.help ? helpText(INTRO, OPTIONS, OUTRO) : `server.ts ${VERSION}`);
-    return EXIT.ok;
+    return await printOnly(options.help ? helpText(INTRO, OPTIONS, OUTRO) : `server.ts ${VERSION}`);
   }
   const reporter = new Reporter(options), atOnce = new AbortController();
   const server = serve({ ...options, signal: atOnce.signal, onEvent: reporter.event });

@@ -10,6 +10,8 @@ import { type Address, EXIT, TrioError } from "../mod.ts";
 export interface ProxyHeader {
   /** Who connected to the balancer; none if it speaks for itself (a health check), or cannot say. */
   client: Address | undefined;
+  /** Whether the balancer speaks for itself: a health check. */
+  local: boolean;
   /** What came behind the header. */
   rest: Uint8Array<ArrayBuffer>;
 }
@@ -51,14 +53,16 @@ function parseLine(bytes: Uint8Array<ArrayBuffer>): ProxyHeader | undefined {
   if (end < 0 && bytes.length < MAX_LINE) return undefined;
   const line = String.fromCharCode(...bytes.subarray(0, end + 1));
   const rest = bytes.subarray(end + 1);
-  if (/^PROXY UNKNOWN( [^\r\n]*)?\r\n$/.test(line)) return { client: undefined, rest };
+  if (/^PROXY UNKNOWN( [^\r\n]*)?\r\n$/.test(line)) {
+    return { client: undefined, local: false, rest };
+  }
   const [, version, source, destination, ports] =
     line.match(/^PROXY TCP([46]) (\S+) (\S+) (\d+ \d+)\r\n$/) ?? [];
   const isAddress = version === "4" ? isIpv4 : isIpv6;
   if (!ports || !isAddress(source!) || !isAddress(destination!)) throw invalid("its line is wrong");
   const [port, destinationPort] = ports.split(" ");
   if (!isPort(port!) || !isPort(destinationPort!)) throw invalid("its line is wrong");
-  return { client: { hostname: source!, port: Number(port) }, rest };
+  return { client: { hostname: source!, port: Number(port) }, local: false, rest };
 }
 
 /** `192.0.2.1 → true`, `192.0.2.01 → false`, `192.0.2 → false` */
@@ -110,9 +114,10 @@ function parseBinary(bytes: Uint8Array<ArrayBuffer>): ProxyHeader | undefined {
   const end = FIXED_BYTES + length;
   if (bytes.length < end) return undefined;
   const rest = bytes.subarray(end);
-  if (command === LOCAL || !family) return { client: undefined, rest };
+  const local = command === LOCAL;
+  if (local || !family) return { client: undefined, local, rest };
   const hostname = family.hostname(bytes.subarray(FIXED_BYTES, FIXED_BYTES + family.size));
-  return { client: { hostname, port: view.getUint16(FIXED_BYTES + 2 * family.size) }, rest };
+  return { client: { hostname, port: view.getUint16(FIXED_BYTES + 2 * family.size) }, local, rest };
 }
 
 // --- Either of them ------------------------------------------------------------

@@ -7,6 +7,7 @@ import { assert, assertEquals, assertRejects } from "jsr:@std/assert@^1.0.0";
 import { connect } from "../../client.ts";
 import { TrioError, writeAll } from "../../mod.ts";
 import { serve } from "../../server.ts";
+import { rejectsWith } from "../support/assertions.ts";
 import { encode } from "../support/bytes.ts";
 import { tutorialServer } from "../support/client.ts";
 import { FakeServer } from "../support/servers.ts";
@@ -74,4 +75,10 @@ Deno.test("connect aborts its signal at once when the server goes away", async (
   await aborted;
   const error = await assertRejects(() => greeter.greet("Ada"), TrioError, "closed");
   assertEquals(error.code, 56);
+});
+
+Deno.test("connect takes what can be no port for a mistake, not for a failure that may pass", async () => {
+  for (const port of [0, -1, 65_536, 1.5, NaN]) {
+    await rejectsWith(2, connect({ port }), "Invalid port");
+  }
 });

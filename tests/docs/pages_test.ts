@@ -77,6 +77,29 @@ function inAnyLanguage(part: Part) {
   return { ...part, text: withoutComments(part.info === "sh" ? ".py" : part.file, part.text) };
 }
 
+Deno.test("what the tutorial says of tasks and threads is what benchmarks.md has", async () => {
+  const benchmarks = await Deno.readTextFile(`${ROOT}docs/benchmarks.md`);
+  /** The first figure of a program in the table below a heading. */
+  const figure = (heading: string, program: string) => {
+    const [, section = ""] = benchmarks.split(`\n### ${heading}\n`);
+    const [, first = ""] = section.match(new RegExp(`^\\| ${program} +\\| +([\\d.,]+)`, "m")) ?? [];
+    return Number(first.replaceAll(",", ""));
+  };
+  const [task, thread] = ["server.ts", "tutorial's threads"] as const;
+  const idle = (program: string) => Math.round(figure("5,000 idle connections", program));
+  const [ratio, other] = ["64", "1,000"].map((connections) => {
+    const heading = `Greetings a second, ${connections} connections`;
+    return Math.round(figure(heading, task) / figure(heading, thread));
+  });
+  assertEquals(ratio, other);
+  const [english, chinese] = await Promise.all(PAGES.map((it) => Deno.readTextFile(ROOT + it)));
+  for (const text of [english!, chinese!]) {
+    assertMatch(text, new RegExp(`\\b${idle(task)} KiB[^;；]*\\b${idle(thread)} KiB`));
+  }
+  assertMatch(english!, new RegExp(`answer ${ratio} times as many`));
+  assertMatch(chinese!, new RegExp(`线程的 ${ratio} 倍`));
+});
+
 Deno.test("the Chinese pages have one line a paragraph: browsers show a line's end as a blank", async () => {
   for (const page of [PAGES[1], "README.zh-CN.md"]) {
     const text = (await Deno.readTextFile(ROOT + page)).replace(/^```[^]*?^```$/gm, "");

@@ -382,6 +382,43 @@ for (
   });
 }
 
+Deno.test("download over several connections does without one that fails", async () => {
+  await using folder = new Folder();
+  let busy = 1;
+  await using origin = new Origin((asked) => {
+    const range = rangeOf(asked, LARGE.length);
+    if (range && busy-- > 0) return response("503 Busy");
+    return range ? rest(LARGE, range[0], ONE, range[1]) : response("200 OK", LARGE, [ONE]);
+  });
+  await download(origin.url(), { output: folder.file("f"), connections: 3, retry: 0 });
+  assertOnly(folder, LARGE);
+});
+
+Deno.test("download over several connections notes within moments what is there", async () => {
+  await using folder = new Folder();
+  const noted = Promise.withResolvers<void>();
+  await using origin = new Origin((asked) => {
+    const range = rangeOf(asked, LARGE.length), [start, end] = range ?? [0, LARGE.length];
+    const [head, body] = range ? rest(LARGE, start, ONE, end) : response("200 OK", LARGE, [ONE]);
+    const later = new Promise((resolve) => setTimeout(resolve, 1100));
+    const parts = [body.subarray(0, 100_000), body.subarray(100_000, 200_000)];
+    return [head, parts[0]!, later, parts[1]!, noted.promise, body.subarray(200_000)];
+  });
+  const ended: string[] = [];
+  const options = { output: folder.file("f"), connections: 2, stallTimeout: 9, retry: 0 };
+  using watcher = Deno.watchFs(folder.path);
+  const downloading = download(origin.url(), options).finally(() => ended.push("ended"));
+  for await (const { kind } of watcher) {
+    if (kind !== "rename" && kind !== "modify" || !folder.names.includes("f.part.json")) continue;
+    const { ranges = [] } = JSON.parse(folder.text("f.part.json")) as VersionRecord;
+    if (ranges.some(([start, end]) => end - start >= 100_000)) break;
+  }
+  assertEquals(ended, []);
+  noted.resolve();
+  await downloading;
+  assertOnly(folder, LARGE);
+});
+
 Deno.test("download goes on with gaps over another number of connections", async () => {
   for (const connections of [1, 2, 5]) {
     await using folder = new Folder();

@@ -6,9 +6,10 @@
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { HttpResponse, request, type RequestOptions } from "../../fetch.ts";
 import { VERSION, writeAll } from "../../mod.ts";
-import { joined } from "../support/bytes.ts";
+import { rejectsWith } from "../support/assertions.ts";
+import { bytesOf, joined } from "../support/bytes.ts";
 import { bodyOf, get } from "../support/fetch.ts";
-import { CODED, HELLO, OK } from "../support/replies.ts";
+import { CHUNKED, CODED, HELLO, OK, response } from "../support/replies.ts";
 import { clientEnds, FakeServer, readHead, replying, soon, urlOf } from "../support/servers.ts";
 
 // deno-fmt-ignore
@@ -131,4 +132,29 @@ Deno.test("HttpResponse closes the connection however its body is left", async (
       });
     }
   }
+});
+
+Deno.test("request takes the answer of a server that closes before it has read the request", async () => {
+  await using server = new FakeServer(async (conn) => {
+    await writeAll(conn, bytesOf(response("431 Too Large", "no")[0] + "no"));
+  });
+  const headers = { Long: "x".repeat(4_000_000) }; // more than the buffers between them take at once
+  using answer = await request(urlOf(server), { headers });
+  assertEquals([answer.status, await bodyOf(answer)], [431, "no"]);
+});
+
+Deno.test("HttpResponse closes the connection when its body is bad", async () => {
+  const headRead = Promise.withResolvers<void>(), ended = Promise.withResolvers<void>();
+  await using server = new FakeServer(async (conn) => {
+    await readHead(conn);
+    await writeAll(conn, bytesOf(CHUNKED));
+    await headRead.promise;
+    await writeAll(conn, bytesOf("no size"));
+    await clientEnds(conn);
+    ended.resolve();
+  });
+  const response = await request(urlOf(server));
+  headRead.resolve();
+  await rejectsWith(8, response.read(new Uint8Array(9)));
+  await soon(ended.promise);
 });

@@ -5,6 +5,7 @@
  * @module
  */
 import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
+import { createHash } from "node:crypto";
 import { download, type DownloadOptions, type Progress } from "../../fetch.ts";
 import { EXIT, TrioError } from "../../mod.ts";
 import { rejectsWith } from "../support/assertions.ts";
@@ -46,7 +47,8 @@ async function changing(first: Partial<Resource>, later: Partial<Resource>) {
       count === 1 ? { body: FIRST, cut: 400, ...first } : { body: SECOND, ...later },
     )
   );
-  await download(origin.url(), { output: folder.file("f") });
+  const sha256 = createHash("sha256").update(later.body ?? SECOND).digest("hex");
+  await download(origin.url(), { output: folder.file("f"), sha256 });
   return { bytes: folder.bytes("f"), names: folder.names, ranges: origin.ranges() };
 }
 
@@ -94,6 +96,21 @@ Deno.test("download starts over when a server knows no ranges", async () => {
   const { bytes, ranges } = await changing(resource, { ...resource, ranges: false });
   assert(isSame(bytes, FIRST));
   assertEquals(ranges, [undefined, "bytes=400-"]);
+});
+
+Deno.test("download asks for the rest of its own version only (RFC 9110 13.1.5)", async () => {
+  for (const validator of [{ etag: '"1"' }, { lastModified: MODIFIED }]) {
+    await using folder = new Folder();
+    await using origin = new Origin((asked) =>
+      serveResource(asked, { body: FIRST, ...validator, ifRange: false })
+    );
+    folder.write("f.part", FIRST.subarray(0, 400));
+    const record = { url: origin.url(), total: 1000, etag: undefined, ...validator };
+    writeRecord(folder, "f.part", record);
+    await download(origin.url(), { output: folder.file("f"), resume: true });
+    const conditions = origin.requests.map(({ headers }) => headers.get("if-range"));
+    assertEquals([conditions, origin.ranges()], [Object.values(validator), ["bytes=400-"]]);
+  }
 });
 
 Deno.test("download counts from zero when it starts over", async () => {

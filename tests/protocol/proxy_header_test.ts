@@ -25,13 +25,13 @@ function read(bytes: Uint8Array, sizes: number[] = [bytes.length]): ProxyHeader 
   }
   if (!header) return undefined;
   const rest = Uint8Array.of(...header.rest, ...bytes.subarray(at));
-  return { client: header.client, rest };
+  return { ...header, rest };
 }
 
 /** Asserts that this is a header, in any pieces, with `rest` behind it. */
-function isHeader(bytes: Uint8Array, client: Address | undefined) {
+function isHeader(bytes: Uint8Array, client: Address | undefined, local = false) {
   const whole = Uint8Array.of(...bytes, ...encode("PROXY \r\n"));
-  const expected = { client, rest: encode("PROXY \r\n") };
+  const expected = { client, local, rest: encode("PROXY \r\n") };
   assertEquals(read(whole), expected);
   assertEquals(read(whole, [1]), expected);
   for (let n = 0; n < bytes.length; n++) assertEquals(read(bytes.subarray(0, n)), undefined);
@@ -124,8 +124,8 @@ Deno.test("ProxyHeaderReader reads TCP over IPv6 of version 2", () => {
 });
 
 Deno.test("ProxyHeaderReader names no client for health checks and other families", () => {
-  isHeader(binary(0x20, 0x00, []), undefined); // LOCAL, as HAProxy's checks
-  isHeader(binary(0x20, 0x11, [1, 2, 3]), undefined);
+  isHeader(binary(0x20, 0x00, []), undefined, true); // LOCAL, as HAProxy's checks
+  isHeader(binary(0x20, 0x11, [1, 2, 3]), undefined, true);
   isHeader(binary(0x21, 0x00, [1, 2, 3]), undefined); // UNSPEC
   isHeader(binary(0x21, 0x31, Array(216).fill(0)), undefined); // UNIX
   isHeader(binary(0x21, 0x12, Array(12).fill(0)), undefined); // UDP

@@ -153,6 +153,22 @@ Deno.test({
   },
 });
 
+const LINK_LOCAL = Deno.networkInterfaces().find(({ address }) => address.startsWith("fe80:"));
+
+Deno.test({
+  name: "serve shows link-local addresses with their zone, as one connects to them",
+  ignore: !LINK_LOCAL,
+  async fn() {
+    const hostname = `${LINK_LOCAL!.address}%${LINK_LOCAL!.name}`;
+    await using server = quickServer({ hostname });
+    using caller = await Caller.call(server.port, hostname);
+    assertEquals(server.events, [
+      { event: "listening", address: `[${hostname}]:${server.port}` },
+      { event: "accept", peer: `[${hostname}]:${caller.conn.localAddr.port}` },
+    ]);
+  },
+});
+
 testPeer("server.ts --reuse-port shares a port, and says what it needs", ["python3"], async () => {
   const shared = (deno: string[]) => deno.toSpliced(1, 0, "--unstable-net");
   await using first = new ServerProcess(["--reuse-port", "--delay=0"], [Deno.execPath(), shared]);

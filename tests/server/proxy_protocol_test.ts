@@ -40,6 +40,23 @@ Deno.test("serve with proxyProtocol knows a health check by its own address", as
   assertEquals(server.events[1], { event: "accept", peer: caller.address });
 });
 
+Deno.test("shutdown welcomes no health check, so a balancer notices, but everybody else", async () => {
+  const atOnce = new AbortController(), { signal } = atOnce;
+  await using server = quickServer({ proxyProtocol: true, drain: 1000, signal });
+  using before = await Caller.dial(server.port);
+  await before.asks(LOCAL, "Welcome!");
+  server.shutdown();
+  for (const client of [LINE, "PROXY UNKNOWN\r\n"]) {
+    using caller = await Caller.dial(server.port);
+    await caller.asks(`${client}Ada`, "Welcome!Hello, Ada!");
+  }
+  using check = await Caller.dial(server.port);
+  await check.says(LOCAL);
+  await check.hearsEnd();
+  await before.asks("Ada", "Hello, Ada!");
+  atOnce.abort();
+});
+
 Deno.test("serve with proxyProtocol shows the client of ::ffff:192.0.2.1 as IPv4", async () => {
   await using server = quickServer({ proxyProtocol: true });
   using caller = await Caller.dial(server.port);

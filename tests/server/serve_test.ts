@@ -133,10 +133,11 @@ Deno.test("serve does not take its own delay for idleness", async () => {
 });
 
 Deno.test("shutdown delivers replies in flight, ends idle connections, refuses new ones", async () => {
-  await using server = quickServer({ delay: 100 });
+  await using server = quickServer({ delay: 300 });
+  using idle = await Caller.call(server.port);
+  await idle.asks("Ada", "Hello, Ada!");
   using busy = await Caller.call(server.port);
   await busy.says("A\nB");
-  using idle = await Caller.call(server.port); // its welcome shows that A and B were read
   const ended = server.shutdown();
   assertEquals(server.finished, ended);
   await idle.hearsEnd();
