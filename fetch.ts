@@ -205,6 +205,7 @@ const OPTIONS = {
     group: "URLs",
     letter: "i",
     value: anyText("FILE", "a file of URLs, or - for stdin"),
+    many: true,
     help: "more URLs, one a line",
   },
   parallel: { letter: "j", value: CONNECTIONS, default: 1, help: "so many URLs at a time" },
@@ -2399,9 +2400,11 @@ class Command {
     if (given.continue && this.#urls.some((url) => /^\d+$/.test(url))) {
       throw usageError("--continue takes no offset: it finds where the file ends");
     }
-    if (inputs !== undefined) {
+    if (inputs.length > 0) {
       const { parseUrlList } = await import("./protocol/lists.ts");
-      this.#urls.push(...parseUrlList(await readText("input-file", inputs)));
+      for (const path of inputs) {
+        this.#urls.push(...parseUrlList(await readText("input-file", path)));
+      }
     } else if (this.#urls.length === 0) {
       this.#urls.push("http://www.sina.com.cn/");
       if (given.output.length === 0) given.output.push("sina.html");
@@ -2549,7 +2552,7 @@ class Command {
     );
     const dir = given["output-dir"], prefix = dir?.replace(/\/*$/, "/") ?? "";
     const files = [...this.#files].flatMap((file) => filesOf(prefix + file));
-    const lists = [given["input-file"], given.checksum, given["netrc-file"]]
+    const lists = [...given["input-file"], given.checksum, given["netrc-file"]]
       .filter((path) => path !== undefined && path !== "-" && !/^https?:/i.test(path)) as string[];
     const headers = given.header.filter((line) => line.startsWith("@")).map((line) =>
       line.slice(1)

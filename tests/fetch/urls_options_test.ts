@@ -197,8 +197,10 @@ testOption("--checksum", "checks by a list, a file or a URL", async (run, folder
 
 testOption("--input-file", "has more URLs, one a line", async (run, folder, origin) => {
   folder.write("urls", `# two\n${origin.url("/text")}\r\n\n  ${origin.url("/200x")}  \n`);
-  const { code, stderr } = await run("-i", "urls", "/200y");
-  assertEquals([code, folder.names], [EXIT.ok, ["200x", "200y", "text", "urls"]], stderr);
+  folder.write("more", origin.url("/200w"));
+  const { code, stderr } = await run("-i", "urls", "-i", "more", "/200y");
+  assertEquals(code, EXIT.ok, stderr);
+  assertEquals(folder.names, ["200w", "200x", "200y", "more", "text", "urls"]);
   const args = ["--input-file", "-", "-q"];
   const byStdin = await runFetch(folder, args, { stdin: `${origin.url("/200z")}\n` });
   assertEquals([byStdin.code, folder.text("200z")], [EXIT.ok, "body of 200"]);
