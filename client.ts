@@ -223,7 +223,7 @@ class Link implements Disposable {
     const { signal, where } = this;
     const conn = await Deno.connect({ ...this.#host, signal }).catch((error) => {
       if (error instanceof Deno.errors.NotCapable) throw error;
-      const noAddress = [URIError, RangeError, TypeError].some((kind) => error instanceof kind);
+      const noAddress = error instanceof URIError || error.message.startsWith("Invalid port");
       if (noAddress) throw usageError(error.message);
       throw error.message.startsWith("failed to lookup")
         ? systemError(EXIT.lookup, `cannot resolve ${this.#host.hostname}`, error)

@@ -98,4 +98,6 @@ Deno.test("connect takes what can be no port for a mistake, not for a failure th
   for (const port of [0, -1, 65_536, 1.5, NaN]) {
     await rejectsWith(2, connect({ port }), "Invalid port");
   }
+  // the system refuses a link's address that does not say which link
+  await rejectsWith(7, connect({ hostname: "fe80::1" }), "cannot connect");
 });
