@@ -76,6 +76,7 @@ testPeer("server.ts behind HAProxy loses nothing when it is restarted", ["haprox
   const accepted = new RegExp(`Accept new connection from ${caller.address}\\.\\.\\.`);
   await caller.asks("Ada", "Hello, Ada!");
   // the client's address, which only the PROXY header has
+  await Promise.all([one, two].map(({ running }) => running.stop())); // all is logged by then
   assert([one, two].some(({ running }) => accepted.test(running.stdout)));
 });
 
