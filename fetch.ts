@@ -64,7 +64,7 @@ import {
 } from "./mod.ts";
 import type { Checksum, RunningSum } from "./protocol/checksums.ts";
 import { CookieJar } from "./protocol/cookies.ts";
-import { fileName, folderOf, partName, pathOf, safeName } from "./protocol/file_name.ts";
+import { fileName, folderOf, partName, pathOf, plainPath, safeName } from "./protocol/file_name.ts";
 import {
   checkCodings,
   codingsIn,
@@ -86,7 +86,6 @@ import {
 } from "./protocol/progress.ts";
 import type { RateLimit } from "./protocol/rate.ts";
 import {
-  bypassesProxy,
   connectLines,
   CONTENT_CODINGS,
   type HeaderInput,
@@ -94,14 +93,16 @@ import {
   headerOf,
   HttpUrl,
   maskedLine,
-  parseProxy,
   parseUrl,
   portOf,
+  proxyFor,
+  type Redirect,
   redirectTarget,
   requestBytes,
   requestLines,
   SECRET_HEADER,
   shown,
+  tooManyRedirects,
   USER_AGENT,
   userinfo,
   withoutSecretHeaders,
@@ -122,7 +123,6 @@ import {
   repeats,
   type Span,
   validatorOf,
-  type Verdict,
   type VersionRecord,
 } from "./protocol/resume.ts";
 export { EXIT, TransientError, TrioError } from "./mod.ts";
@@ -136,7 +136,13 @@ export {
   type Width,
 } from "./protocol/progress.ts";
 export type { RateLimit } from "./protocol/rate.ts";
-export { bypassesProxy, type HeaderInput, HttpUrl, parseUrl } from "./protocol/request.ts";
+export {
+  bypassesProxy,
+  type HeaderInput,
+  HttpUrl,
+  parseUrl,
+  type Redirect,
+} from "./protocol/request.ts";
 export { type Framing, framing, ResponseReader } from "./protocol/response.ts";
 export { type Checksum } from "./protocol/checksums.ts";
 export { type FailedAnswer, statusError } from "./protocol/retry.ts";
@@ -304,16 +310,6 @@ export interface RequestOptions {
   onDialogue?: ((line: string) => void) | undefined;
 }
 
-/** A redirect that was followed. */
-export interface Redirect {
-  /** Its status code. */
-  status: number;
-  /** Where it came from. */
-  from: string;
-  /** Where it led. */
-  to: string;
-}
-
 /** What {@linkcode download} does beside asking. */
 export interface DownloadOptions extends RequestOptions {
   /** The file; `-` is stdout. Else {@linkcode fileName} of the URL. */
@@ -393,13 +389,6 @@ function checkTypes(options: DownloadOptions) {
 interface ExchangeOptions extends Omit<RequestOptions, "headers"> {
   headers: readonly string[];
   cookie: string | undefined;
-}
-
-function proxyFor(url: URL, { proxy, noProxy = "" }: RequestOptions): HttpUrl | undefined {
-  const text = typeof proxy === "object"
-    ? proxy[url.protocol === "https:" ? "https" : "http"]
-    : proxy;
-  return text && !bypassesProxy(noProxy, url) ? parseProxy(text) : undefined;
 }
 
 function timedLookup(hostname: string): { ms: number | null } & Disposable {
@@ -817,16 +806,6 @@ function totalDeadline({ signal, maxTime }: RequestOptions): Deadline {
 function userFor(target: URL, first: URL, { user, credentials }: RequestOptions) {
   const given = target.origin === first.origin ? user ?? userinfo(first) : undefined;
   return given ?? userinfo(target) ?? credentials?.(unbracketed(target.hostname));
-}
-
-function tooManyRedirects(limit: number, redirects: Redirect[], head: Head): TrioError {
-  const seen = redirects.some(({ from }) => from === redirects.at(-1)?.to);
-  const loop = seen && valueOf(head, "set-cookie") !== undefined
-    ? "; they go in a circle, and the server sets a cookie each time: it may want one that it " +
-      "does not get back"
-    : "";
-  const text = `more than ${limit} redirects${loop}`;
-  return new TrioError(EXIT.redirect, text, { topic: "redirects" });
 }
 
 /**
@@ -1678,10 +1657,6 @@ async function sumFor(
   return new RunningSum(typeof checksum === "function" ? checksum(name, url) : checksum!);
 }
 
-function withoutQuery(url: string): string {
-  return url.replace(/[?#].*/s, "");
-}
-
 /** One download: what is asked for next, what the answer means, and where the body goes. */
 class Transfer {
   /** Where the body goes, once that is known. */
@@ -1716,15 +1691,15 @@ class Transfer {
   async #look(name: string): Promise<Output> {
     const { clobber = true, resume = false, remoteTime = false, outputDir } = this.#options;
     if (outputDir !== undefined && name !== "-") {
-      makeFolder(outputDir);
       name = `${outputDir.replace(/\/*$/, "")}/${name}`;
+      makeFolder(folderOf(name).replace(/(?<=.)\/$/, ""));
     }
     this.sum = await sumFor(this.#options, name, this.#url);
     const { sum } = this, url = withoutUser(this.#url), signal = this.#signal;
     const options = { clobber, resume, remoteTime, url, sum, signal };
     this.name = name;
     this.output = openOutput(name, options);
-    const { target } = this.output, { taken } = this.#options;
+    const target = plainPath(this.output.target), { taken } = this.#options;
     if (target !== "-" && taken?.has(target)) {
       throw usageError(`${name} is the file of another URL, too`);
     }
@@ -1814,7 +1789,7 @@ class Transfer {
     if (status >= 400 && (ranged ? status !== 416 : fail)) throw statusError(response);
     const output = this.output ?? await this.#look(await this.#nameFrom(head));
     const record = output.size > 0 ? output.record : undefined;
-    const verdict = this.#judge(question, record, response);
+    const verdict = judge(question, record, response);
     switch (verdict.is) {
       case "error":
         throw verdict.error;
@@ -1851,21 +1826,11 @@ class Transfer {
 
   // Taking the answer
 
-  /** What an answer means. One from another URL has validators of its own: it proves nothing. */
-  #judge(question: Question, record: VersionRecord | undefined, response: HttpResponse): Verdict {
-    const { status, head, length, url } = response;
-    const source = record?.source ?? withoutQuery(url);
-    const elsewhere = question.missing !== undefined && source !== withoutQuery(url);
-    if (elsewhere && (status === 206 || status === 416)) return { is: "other" };
-    return judge(question, record, head, length);
-  }
-
   /** The version that a complete answer is. */
-  #versionOf({ head, length, url }: HttpResponse): VersionRecord {
-    const coded = valueOf(head, "content-encoding") !== undefined;
+  #versionOf(response: HttpResponse): VersionRecord {
+    const coded = valueOf(response.head, "content-encoding") !== undefined;
     const decoded = coded && Boolean(this.#options.compressed) && !this.output!.foreign;
-    const source = withoutQuery(url), total = length, range = this.#range;
-    return recordOf(withoutUser(this.#url), head, { source, total, decoded, range });
+    return recordOf(withoutUser(this.#url), response, { decoded, range: this.#range });
   }
 
   /** Judges a file of another program by the head of the whole; what is complete is kept. */
@@ -1945,7 +1910,7 @@ class Transfer {
     const response = await this.#request({ missing }, signal), { record } = this.output!;
     try {
       if (response.status >= 400) throw statusError(response);
-      const verdict = this.#judge({ missing }, record, response);
+      const verdict = judge({ missing }, record, response);
       if (verdict.is === "rest") return response;
       if (verdict.is === "error") throw verdict.error;
       this.#onlyOne = true;
@@ -2182,14 +2147,39 @@ async function readNetrc(path: string | undefined): Promise<DownloadOptions["cre
   };
 }
 
-async function withPassword(user: string): Promise<string> {
+/** What these keys send. */
+const CTRL_D = "\x04", CTRL_U = "\x15", BACKSPACE = "\x7f";
+
+/**
+ * Asks on the terminal, and does not show the answer. promptSecret of @std/cli blocks the thread,
+ * so that Ctrl+C would wait for the answer, and asks on stdout, where the body may go.
+ */
+async function askSecret(what: string, signal: AbortSignal): Promise<string> {
+  await stderr.write(new TextEncoder().encode(what));
+  Deno.stdin.setRaw(true, { cbreak: true });
+  try {
+    const decoder = new TextDecoder(), buffer = new Uint8Array(1024), line: string[] = [];
+    for (let n: number | null; (n = await abortable(Deno.stdin.read(buffer), signal)) !== null;) {
+      for (const key of decoder.decode(buffer.subarray(0, n), { stream: true })) {
+        if (key === "\r" || key === "\n" || key === CTRL_D) return line.join("");
+        if (key === CTRL_U) line.length = 0;
+        else if (key === BACKSPACE || key === "\b") line.pop();
+        else line.push(key);
+      }
+    }
+    return line.join("");
+  } finally {
+    Deno.stdin.setRaw(false);
+    stderr.say("");
+  }
+}
+
+async function withPassword(user: string, signal: AbortSignal): Promise<string> {
   if (user.includes(":")) return user;
-  const { promptSecret } = await import("jsr:@std/cli@^1.0.0/prompt-secret");
-  // it asks on stdout, which may be where the body goes
-  const asks = Deno.stdout.isTerminal();
-  const password = asks ? promptSecret(`Password of ${printable(user)}:`, { mask: "" }) : null;
-  if (password === null) throw usageError("there is no terminal to ask for the password of --user");
-  return `${user}:${password}`;
+  if (!Deno.stdin.isTerminal() || !Deno.stderr.isTerminal()) {
+    throw usageError("there is no terminal to ask for the password of --user");
+  }
+  return `${user}:${await askSecret(`Password of ${printable(user)}: `, signal)}`;
 }
 
 /** The first of these environment variables that is set and may be read. */
@@ -2220,7 +2210,7 @@ async function readOptions(given: Options, signal: AbortSignal): Promise<Downloa
   return {
     method: given.head ? "HEAD" : "GET",
     headers: await readHeaders(given.header),
-    user: given.user === undefined ? undefined : await withPassword(given.user),
+    user: given.user === undefined ? undefined : await withPassword(given.user, signal),
     credentials: await readNetrc(given["netrc-file"]),
     userAgent: given["user-agent"],
     proxy: given.proxy ?? proxiesFromEnvironment(),
@@ -2380,7 +2370,9 @@ class Command {
       url = parseUrl(text);
       if (this.given.head) await this.#printHead(url, deadline);
       else {
-        file = this.#claim(file || fileName(url));
+        file ||= fileName(url);
+        if (/^\/(dev\/stdout|dev\/fd\/1|proc\/self\/fd\/1)$/.test(file)) file = "-";
+        if (file !== "-" && !this.given["remote-name"]) this.#files.add(plainPath(file));
         await this.#save(url, { file, sha256: this.given.sha256[at], progress, signal });
       }
       return EXIT.ok;
@@ -2395,17 +2387,6 @@ class Command {
       }
       return code;
     }
-  }
-
-  /** Makes a file the one of this URL, and of no other. */
-  #claim(file: string): string {
-    if (/^\/(dev\/stdout|dev\/fd\/1|proc\/self\/fd\/1)$/.test(file)) file = "-";
-    if (file === "-" || this.given["remote-name"]) return file;
-    const path = file.split("/").filter((part) => part !== "." && part !== "").join("/");
-    const key = file.startsWith("/") ? `/${path}` : path;
-    if (this.#files.has(key)) throw usageError(`${file} is the file of another URL, too`);
-    this.#files.add(key);
-    return file;
   }
 
   /** `--head`: the head is all there is. */
@@ -2462,7 +2443,10 @@ class Command {
 
   /** Prints on stdout, or on stderr while the body is there. */
   async #print(text: string, file: string, signal: AbortSignal) {
-    if (file === "-") return this.#say(text);
+    if (file === "-") {
+      this.#say(text);
+      return await abortable(stderr.flush(), signal); // where both go to one place, it comes first
+    }
     this.#line.wipe();
     try {
       await abortable(stdout.print(text), signal);

@@ -543,9 +543,9 @@ async function granting(script: Script, missing: string | undefined): Promise<st
     ? decodeURIComponent(new URL(mainModule).pathname)
     : mainModule;
   const words = ["deno", "run", ...flags, path, ...script.args()];
-  return words.map((word) =>
-    /^[\w%+,./:=@-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
-  ).join(" ").replaceAll("\n", "\\n");
+  const quoted = (word: string) => "'" + word.replaceAll("'", "'\\''") + "'";
+  return words.map((word) => /^[\w%+,./:=@-]+$/.test(word) ? word : quoted(word)).join(" ")
+    .replaceAll("\n", "\\n");
 }
 
 /** The signals that ask a program to end, and the exit codes that shells give those they end. */

@@ -86,3 +86,14 @@ export function partName(path: string): string {
 export function folderOf(path: string): string {
   return path.replace(/[^/]*$/, "") || ".";
 }
+
+/**
+ * A path without the parts that lead nowhere: two spellings of one path are equal then.
+ *
+ *     "./a//b/./c" → "a/b/c"
+ *     "/a/" → "/a"
+ */
+export function plainPath(path: string): string {
+  const parts = path.split("/").filter((part) => part !== "." && part !== "");
+  return (path.startsWith("/") ? "/" : "") + parts.join("/");
+}

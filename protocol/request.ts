@@ -319,6 +319,27 @@ export function withoutSecretHeaders(headers: readonly string[]): string[] {
   return headers.filter((line) => /^(range|accept|user-agent)[:;]/i.test(line));
 }
 
+/** A redirect that was followed. */
+export interface Redirect {
+  /** Its status code. */
+  status: number;
+  /** Where it came from. */
+  from: string;
+  /** Where it led. */
+  to: string;
+}
+
+/** The error of a redirect that is one too many, which says why it may be. */
+export function tooManyRedirects(limit: number, redirects: Redirect[], head: Head): TrioError {
+  const seen = redirects.some(({ from }) => from === redirects.at(-1)?.to);
+  const loop = seen && valueOf(head, "set-cookie") !== undefined
+    ? "; they go in a circle, and the server sets a cookie each time: it may want one that it " +
+      "does not get back"
+    : "";
+  const text = `more than ${limit} redirects${loop}`;
+  return new TrioError(EXIT.redirect, text, { topic: "redirects" });
+}
+
 // --- Proxies -----------------------------------------------------------------
 
 /** Whether an IPv4 address is one of a block like `10.0.0.0/8` (RFC 4632). */
@@ -352,4 +373,18 @@ export function bypassesProxy(noProxy: string, url: URL): boolean {
     return unbracketed(host) === bare ||
       (bare !== "" && !/^[\d.:[\]]+$/.test(host) && host.endsWith(`.${bare}`));
   });
+}
+
+/** The proxy that `url` is asked through, if it is. */
+export function proxyFor(
+  url: URL,
+  { proxy, noProxy = "" }: {
+    proxy?: string | { http?: string; https?: string } | undefined;
+    noProxy?: string | undefined;
+  },
+): HttpUrl | undefined {
+  const text = typeof proxy === "object"
+    ? proxy[url.protocol === "https:" ? "https" : "http"]
+    : proxy;
+  return text && !bypassesProxy(noProxy, url) ? parseProxy(text) : undefined;
 }

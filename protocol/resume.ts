@@ -47,19 +47,33 @@ function codingOf(head: Head): string | undefined {
   return codingsIn(head, "content-encoding").join(", ") || undefined;
 }
 
-/** The record of the version that a complete answer to `url` is. */
+/** A final answer, as far as it says what it has the bytes of. */
+export interface Answer {
+  /** The URL that answered. */
+  url: string;
+  /** Its head. */
+  head: Head;
+  /** The length of its body in bytes, if it is known before. */
+  length: number | undefined;
+}
+
+function withoutQuery(url: string): string {
+  return url.replace(/[?#].*/s, "");
+}
+
+/** The record of the version that a complete answer is, where `asked` was asked for. */
 export function recordOf(
-  url: string,
-  head: Head,
-  { source, total, decoded, range }: Pick<VersionRecord, "source" | "total" | "decoded" | "range">,
+  asked: string,
+  { url, head, length }: Answer,
+  { decoded, range }: Pick<VersionRecord, "decoded" | "range">,
 ): VersionRecord {
   return {
-    url,
-    source,
+    url: asked,
+    source: withoutQuery(url),
     etag: fieldOf(head, "etag"),
     lastModified: fieldOf(head, "last-modified"),
     date: fieldOf(head, "date"),
-    total,
+    total: length,
     type: valueOf(head, "content-type"),
     coding: codingOf(head),
     decoded,
@@ -311,13 +325,13 @@ function mediaType(type: string | undefined): string | undefined {
 
 /**
  * Judges the final answer to a question, where there are bytes of the version of `record` or
- * none. A status of 400 or more but 416 is not its matter.
+ * none. A status of 400 or more but 416 is not its matter. A part from another URL, where a
+ * redirect leads now, has validators of its own: it proves nothing.
  */
 export function judge(
   question: Question,
   record: VersionRecord | undefined,
-  head: Head,
-  length: number | undefined,
+  { url, head, length }: Answer,
 ): Verdict {
   const { missing } = question;
   if (head.status === 304) {
@@ -330,6 +344,8 @@ export function judge(
     return cannotResume(`it answered with ${type}, not ${expected}`);
   }
   if (!missing || !record) return judgeWhole(question.range, head, length);
+  const elsewhere = (record.source ?? withoutQuery(url)) !== withoutQuery(url);
+  if (elsewhere && (head.status === 206 || head.status === 416)) return { is: "other" };
   if (head.status === 206) return judgePart(missing, record, head, length);
   if (head.status === 416) return judgeEnd(missing.first, record, head);
   return head.status === 200 ? { is: "whole", length } : cannotResume(`it answered ${head.status}`);

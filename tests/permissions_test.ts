@@ -5,10 +5,10 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@^1.0.0";
+import { quickServer } from "./support/caller.ts";
 import { Folder } from "./support/folder.ts";
-import { startPeer } from "./support/peers.ts";
-import { denoArgs, ROOT, run, Running, runScript } from "./support/process.ts";
+import { ROOT, run, Running, runScript } from "./support/process.ts";
 import { closedPort, FakeServer, replying } from "./support/servers.ts";
 
 const { tasks } = JSON.parse(await Deno.readTextFile(`${ROOT}deno.json`)) as {
@@ -43,7 +43,7 @@ function answerAll(answer: () => string): FakeServer {
 type Attempt = (line: string) => Promise<{ code: number; stderr: string }>;
 
 /** A free port with the peer that the command needs there, and a way to run it. */
-async function prepare(command: string, stack: AsyncDisposableStack): Promise<Attempt> {
+function prepare(command: string, stack: AsyncDisposableStack): Attempt {
   const { path: folder } = stack.use(new Folder("permissions"));
   const shell = (line: string, port: number, option = "") => {
     const words = line.includes(option) ? line : line + option;
@@ -64,12 +64,7 @@ async function prepare(command: string, stack: AsyncDisposableStack): Promise<At
       };
     }
     case "client.ts": {
-      const args = denoArgs("server.ts", ["--port=0", "--delay=0"]);
-      const server = await startPeer(() => ({
-        command: [Deno.execPath(), ...args],
-        says: ["stderr", /127\.0\.0\.1:(\d+)/],
-      }));
-      const { port } = stack.use(server);
+      const { port } = stack.use(quickServer());
       const options = { cwd: folder, stdin: "Michael\n" };
       return (line) => run("sh", shell(line, port, ` --port=${port}`), options);
     }
@@ -87,10 +82,13 @@ async function prepare(command: string, stack: AsyncDisposableStack): Promise<At
 const NOT_GRANTED =
   /^(fetch|server|client): (net|read|write) access to .* is not granted \(run: (deno run .*)\)\n$/;
 
+/** What was granted to which script by a hint that a test ran. */
+const tried = new Set<string>();
+
 for (const [command, line] of commands) {
   Deno.test(`permissions: ${command} runs with those it names`, async () => {
     await using stack = new AsyncDisposableStack();
-    const attempt = await prepare(line, stack);
+    const attempt = prepare(line, stack);
     const { code, stderr } = await attempt(line);
     assertEquals(code, 0, stderr);
   });
@@ -100,25 +98,38 @@ for (const [command, line] of commands) {
     if (/^--allow-read/.test(flag!) && line.includes("fetch.ts")) continue;
     Deno.test(`permissions: ${command} fails without ${flag}`, async () => {
       await using stack = new AsyncDisposableStack();
-      const attempt = await prepare(line, stack);
+      const attempt = prepare(line, stack);
       const { code, stderr } = await attempt(line.replace(whole, ""));
       if (line.includes("examples/")) return assert(code !== 0, "it does not need it");
       assertMatch(stderr, NOT_GRANTED);
       assertEquals(code, 77);
-      const printed = await attempt(stderr.match(NOT_GRANTED)![3]!);
+      const hint = stderr.match(NOT_GRANTED)![3]!;
+      const [, , script, words] = line.match(/(.*?) (\w+\.ts)(.*)$/)!;
+      assertStringIncludes(hint.replaceAll("'", ""), `${script}${words}`);
+      // where the same is missing in the same way, only arguments differ
+      if (tried.has(`${whole} ${script}`)) return;
+      tried.add(`${whole} ${script}`);
+      const printed = await attempt(hint);
       assertEquals(printed.code, 0, printed.stderr);
     });
   }
 }
 
+/** The shell's arguments for the command of a task, with more behind it. */
+function taskArgs(name: string, args: string[]): string[] {
+  const { command } = tasks[name]!;
+  const line = command.replace("deno run", `exec '${Deno.execPath()}' run`);
+  return ["-c", `${line} "$@"`, "sh", ...args];
+}
+
 Deno.test("permissions: deno task client is granted loopback, any port, and nothing else", async () => {
-  const client = (...args: string[]) =>
-    run(Deno.execPath(), ["task", "--quiet", "client", "--connect", ...args]);
+  const client = (...args: string[]) => run("sh", taskArgs("client", ["--connect", ...args]));
   await using server = new FakeServer(() => {});
-  for (const host of ["127.0.0.1", "localhost"]) {
-    const { code, stderr } = await client(`--hostname=${host}:${server.port}`);
-    assertEquals([code, stderr], [0, ""], host);
-  }
+  const named = `--hostname=localhost:${server.port}`;
+  const task = await run(Deno.execPath(), ["task", "--quiet", "client", "--connect", named]);
+  assertEquals([task.code, task.stderr], [0, ""]);
+  const four = await client(`--hostname=127.0.0.1:${server.port}`);
+  assertEquals([four.code, four.stderr], [0, ""]);
   const six = await client(`--hostname=[::1]:${closedPort()}`);
   assertEquals(six.code, 7, six.stderr); // it may
   const { code, stderr } = await client("--hostname=192.0.2.1", "--port=8000");
@@ -131,11 +142,12 @@ Deno.test("permissions: deno task client is granted loopback, any port, and noth
 });
 
 Deno.test("permissions: deno task server is granted loopback, any port, and nothing else", async () => {
-  const args = ["task", "--quiet", "server", "--port=0"];
-  await using server = new Running(Deno.execPath(), [...args, "--hostname=localhost"]);
+  const args = ["task", "--quiet", "server", "--port=0", "--hostname=localhost"];
+  await using server = new Running(Deno.execPath(), args);
   await server.heard("stderr", /listening on 127\.0\.0\.1:\d+ /);
   await server.stop("SIGINT");
-  const { code, stderr } = await run(Deno.execPath(), [...args, "--hostname=192.0.2.1"]);
+  const elsewhere = taskArgs("server", ["--port=0", "--hostname=192.0.2.1"]);
+  const { code, stderr } = await run("sh", elsewhere);
   assertEquals(
     stderr,
     `server: net access to "192.0.2.1:0" is not granted (run: deno run ` +
@@ -147,7 +159,7 @@ Deno.test("permissions: deno task server is granted loopback, any port, and noth
 Deno.test("permissions: deno task fetch cannot write outside of its folder", async () => {
   await using stack = new AsyncDisposableStack();
   const { path: folder } = stack.use(new Folder("permissions"));
-  const attempt = await prepare(tasks.fetch!.command, stack);
+  const attempt = prepare(tasks.fetch!.command, stack);
   const { code, stderr } = await attempt(`${tasks.fetch!.command} --output=${folder}/page.html`);
   assertMatch(stderr, NOT_GRANTED);
   assertEquals(code, 77);
@@ -228,33 +240,35 @@ for (const { args, read, write, saved = "f" } of HINTED) {
 Deno.test("permissions: no redirect leads fetch.ts to where it may not go", async (t) => {
   let visits = 0;
   await using forbidden = new FakeServer(() => void visits++);
-  let location = "";
-  await using granted = answerAll(() =>
-    `HTTP/1.1 302 Found\r\nLocation: ${location}\r\nContent-Length: 0\r\n\r\n`
-  );
+  await using granted = new FakeServer(replying((head) => {
+    const [, at] = head.match(/^GET \/(\d+) /)!;
+    return `HTTP/1.1 302 Found\r\nLocation: ${locations[Number(at)]}\r\nContent-Length: 0\r\n\r\n`;
+  }));
+  const locations: string[] = [
+    `http://127.0.0.1:${forbidden.port}/`,
+    `https://127.0.0.1:${forbidden.port}/`,
+    `//127.0.0.1:${forbidden.port}/`,
+    `http://localhost:${forbidden.port}/`,
+    `http://2130706433:${forbidden.port}/`, // 127.0.0.1 as one number
+    `http://[::ffff:127.0.0.1]:${forbidden.port}/`,
+    `http://localhost:${granted.port}/`,
+    "http://169.254.169.254/latest/meta-data/",
+  ];
   await using folder = new Folder("permissions");
-  const url = `http://127.0.0.1:${granted.port}/page.html`;
-  for (
-    location of [
-      `http://127.0.0.1:${forbidden.port}/`,
-      `https://127.0.0.1:${forbidden.port}/`,
-      `//127.0.0.1:${forbidden.port}/`,
-      `http://localhost:${forbidden.port}/`,
-      `http://2130706433:${forbidden.port}/`, // 127.0.0.1 as one number
-      `http://[::ffff:127.0.0.1]:${forbidden.port}/`,
-      `http://localhost:${granted.port}/`,
-      "http://169.254.169.254/latest/meta-data/",
-    ]
-  ) {
-    await t.step(`nor one to ${location.replace(/:\d+\/$/, ":PORT/")}`, async () => {
-      const { code, stdout, stderr } = await runScript("fetch.ts", ["--max-time=10", url], {
-        cwd: folder.path,
-        permissions: [`--allow-net=127.0.0.1:${granted.port}`, "--allow-read=.", "--allow-write=."],
-      });
-      assertMatch(stderr, NOT_GRANTED);
-      assertEquals([code, stdout], [77, ""]);
-      assertEquals([...Deno.readDirSync(folder.path)], []);
-      assertEquals(visits, 0);
-    });
+  const urls = locations.map((_, at) => `http://127.0.0.1:${granted.port}/${at}`);
+  const { code, stdout, stderr } = await runScript("fetch.ts", ["--max-time=10", ...urls], {
+    cwd: folder.path,
+    permissions: [`--allow-net=127.0.0.1:${granted.port}`, "--allow-read=.", "--allow-write=."],
+  });
+  assertEquals([code, stdout], [77, ""]);
+  const lines = stderr.match(/.*\n/g)!;
+  assertEquals(lines.length, locations.length, stderr);
+  for (const [at, location] of locations.entries()) {
+    await t.step(
+      `nor one to ${location.replace(/:\d+\/$/, ":PORT/")}`,
+      () => assertMatch(lines[at]!, NOT_GRANTED),
+    );
   }
+  assertEquals([...Deno.readDirSync(folder.path)], []);
+  assertEquals(visits, 0);
 });

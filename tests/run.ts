@@ -4,8 +4,10 @@
  *
  * @module
  */
-import { missingPackages } from "./support/peers.ts";
-import { ROOT } from "./support/process.ts";
+import { SHARED } from "./support/certificates.ts";
+import { Folder } from "./support/folder.ts";
+import { find, missingPackages } from "./support/peers.ts";
+import { ROOT, run } from "./support/process.ts";
 
 /** So many files at a time: those that wait for time limits leave a core to the others. */
 const JOBS = 2 * navigator.hardwareConcurrency;
@@ -30,18 +32,27 @@ function parseReport(xml: string): Case[] {
   }));
 }
 
+/** PATH with the real python3 first: what is there may be a script, and slow to start that. */
+async function pathWithPython(): Promise<string> {
+  const path = Deno.env.get("PATH") ?? "", python = find("python3");
+  if (!python) return path;
+  const script = "import os, sys; print(os.path.dirname(sys.executable))";
+  const folder = (await run(python, ["-c", script])).stdout.trim();
+  return folder ? `${folder}:${path}` : path;
+}
+
 /** Runs `deno test` and gives its exit code and what became of each test. */
 async function runTests(args: string[]): Promise<{ code: number; cases: Case[] }> {
-  const report = await Deno.makeTempFile({ suffix: ".xml" });
+  await using shared = new Folder("run");
+  const report = shared.file("report.xml");
   // `deno task check` looks at the types
   const options = ["--allow-all", "--no-check", "--parallel", `--junit-path=${report}`];
   const { code } = await new Deno.Command(Deno.execPath(), {
     args: ["test", "--no-prompt", ...options, ...args],
     cwd: ROOT,
-    env: { DENO_JOBS: String(JOBS) },
+    env: { DENO_JOBS: String(JOBS), PATH: await pathWithPython(), [SHARED]: shared.path },
   }).spawn().status;
   const xml = await Deno.readTextFile(report);
-  await Deno.remove(report);
   return { code, cases: parseReport(xml) };
 }
 

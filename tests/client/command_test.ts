@@ -17,6 +17,7 @@ import { runClient, startClient, tutorialServer } from "../support/client.ts";
 import { IPV6 } from "../support/peers.ts";
 import { ROOT, runScript } from "../support/process.ts";
 import { FakeServer } from "../support/servers.ts";
+import { some } from "../support/thorough.ts";
 
 Deno.test("client.ts sends what the tutorial's client sends, each name after a reply", async () => {
   const messages: string[] = [];
@@ -42,7 +43,7 @@ for (const lines of [false, true]) {
   Deno.test(`client.ts ${option} refuses a name with a newline before it connects`, async () => {
     let connections = 0;
     await using server = new FakeServer(() => void connections++);
-    for (const name of ["a\nb", "a\n", "\n"]) {
+    for (const name of some(["a\n", "a\nb", "\n"])) {
       const { code, stderr } = await runClient(server.port, [...option, name]);
       assertEquals(code, 2);
       assertMatch(stderr, /^client: ".*" has a newline.*\n$/);
@@ -113,14 +114,14 @@ Deno.test("client.ts - refuses what is not UTF-8", async () => {
   assertEquals([code, stderr], [2, "client: stdin is not UTF-8\n"]);
 });
 
-Deno.test("client.ts - greets with 10,000 names from a pipe, one at a time", async () => {
+Deno.test("client.ts - greets with 2,000 names from a pipe, one at a time", async () => {
   const messages: string[] = [];
   await using server = tutorialServer(messages);
-  const names = Array.from({ length: 10_000 }, (_, i) => `name ${i}`);
+  const names = Array.from({ length: 2000 }, (_, i) => `name ${i}`);
   const { code, stdout } = await runClient(server.port, ["-"], names.join("\n"));
   assertEquals(code, 0);
   assertEquals(messages, [...names, "exit"]); // two in one read would be one here
-  assertEquals(stdout.split("\n").length, 10_002);
+  assertEquals(stdout.split("\n").length, 2002);
 });
 
 Deno.test("client.ts - reads no more names than it needs", async () => {
@@ -189,18 +190,20 @@ Deno.test("client.ts closes and exits with 130 on Ctrl+C", async () => {
 });
 
 Deno.test("client.ts says what a bad command line should be", async () => {
-  const cases: [string[], RegExp][] = [
-    [["--nope"], /unknown option --nope/],
-    [["--port", "abc"], /--port takes .* from 1 to 65535, not "abc"/],
-    [["--port", "70000"], /--port takes .* from 1 to 65535/],
-    [["--port", "0"], /--port takes .* from 1 to 65535/],
-    [["--port"], /--port takes a whole number/],
-    [["--hostname", "a b"], /invalid host 'a b'/],
+  const numbers: [string[], RegExp][] = [
+    [["--ping", "--max-loss", "101"], /--max-loss takes a number from 0 to 100, not "101"/],
     [["--timeout", "0"], /--timeout takes .* from 0\.001/],
     [["--wait", "-1"], /--wait takes a number from 0/],
+    [["--ping", "--count", "1.5"], /--count takes a whole number from 1/],
+    [["--port", "0"], /--port takes .* from 1 to 65535/],
+  ];
+  const cases: typeof numbers = [
+    ...some(numbers),
+    [["--nope"], /unknown option --nope/],
+    [["--port", "70000"], /--port takes .* from 1 to 65535, not "70000"/],
+    [["--hostname", "a b"], /invalid host 'a b'/],
     [["--lines=yes"], /--lines takes no value/],
     [["--count", "3"], /for --ping/],
-    [["--ping", "--count", "1.5"], /--count takes a whole number from 1/],
     [["--ping", "-"], /--ping takes its names as arguments/],
     [["--ping", "exit"], /exit is none/],
     [["--ping", "-i"], /--ping takes its names as arguments/],
@@ -209,7 +212,6 @@ Deno.test("client.ts says what a bad command line should be", async () => {
     [["--max-loss", "1"], /--max-loss is for --ping/],
     [["--max-p99", "1"], /--max-p99 is for --ping/],
     [["--deadline", "1"], /--deadline is for --ping/],
-    [["--ping", "--max-loss", "101"], /--max-loss takes a number from 0 to 100, not "101"/],
     [["--connect", "Ada"], /--connect, --expect and --gone greet nobody: no NAME/],
     [["--connect", "--expect", "x"], /--connect and --expect do not go together/],
     [["--connect", "--lines"], /--connect and --lines do not go together/],

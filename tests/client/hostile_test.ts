@@ -5,11 +5,13 @@
  */
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { createServer } from "node:net";
-import { writeAll } from "../../mod.ts";
+import { connect, type ConnectOptions } from "../../client.ts";
+import { type TrioError, writeAll } from "../../mod.ts";
+import { rejectsWith } from "../support/assertions.ts";
 import { encode } from "../support/bytes.ts";
 import { runClient } from "../support/client.ts";
 import { denoArgs, Running } from "../support/process.ts";
-import { clientEnds, FakeServer } from "../support/servers.ts";
+import { clientEnds, FakeServer, FullListener } from "../support/servers.ts";
 
 async function say(conn: Deno.Conn, words: string | Uint8Array): Promise<void> {
   await writeAll(conn, encode(words));
@@ -32,6 +34,20 @@ function scripted(...words: (string | Uint8Array)[]): FakeServer {
       heard += decoder.decode(buffer.subarray(0, n));
     }
   });
+}
+
+/** Greets as client.ts does, in this process; returns the replies. */
+async function greets(port: number, names: string[], options: ConnectOptions = {}) {
+  const replies: string[] = [];
+  await using greeter = await connect({ port, ...options });
+  for (const name of names) replies.push(await greeter.greet(name));
+  await greeter.exit();
+  return replies;
+}
+
+/** Greets as Ada, and Bob, and fails with this exit code. */
+function fails(port: number, code: number, options?: ConnectOptions): Promise<TrioError> {
+  return rejectsWith(code, greets(port, ["Ada", "Bob"], options));
 }
 
 Deno.test("client.ts takes replies a byte at a time", async () => {
@@ -57,10 +73,9 @@ for (
     ["everything", "Welcome!Hello, Ada!Hello, Bob!"],
   ] as const
 ) {
-  Deno.test(`client.ts takes ${what} in one segment`, async () => {
+  Deno.test(`greet takes ${what} in one segment`, async () => {
     await using server = scripted(...words);
-    const { code, stdout } = await runClient(server.port, ["Ada", "Bob"]);
-    assertEquals([code, stdout], [0, "Welcome!\nHello, Ada!\nHello, Bob!\n"]);
+    assertEquals(await greets(server.port, ["Ada", "Bob"]), ["Hello, Ada!", "Hello, Bob!"]);
   });
 }
 
@@ -68,7 +83,7 @@ for (
 const WRONG: Record<string, [words: (string | Uint8Array)[], message: RegExp]> = {
   "another welcome": [
     ["220 mail ESMTP\r\n"],
-    /"220 mail ESMTP\\r\\n" instead of "Welcome!" \(is this a greeting server\?\)/,
+    /"220 mail ESMTP\\r\\n" instead of "Welcome!"/,
   ],
   "a welcome that goes wrong late": [["Welcome?"], /"Welcome\?" instead of "Welcome!"/],
   "a welcome with a newline": [["Welcome!\r\n"], /"\\r\\n" instead of "Hello, "/],
@@ -96,34 +111,41 @@ const WRONG: Record<string, [words: (string | Uint8Array)[], message: RegExp]> =
 };
 
 for (const [what, [words, message]] of Object.entries(WRONG)) {
-  Deno.test(`client.ts shows ${what} and exits with 1`, async () => {
+  Deno.test(`greet shows ${what}`, async () => {
     await using server = scripted(...words);
-    const { code, stderr } = await runClient(server.port, ["Ada"]);
-    assertEquals(code, 1);
-    assertMatch(stderr, /^client: unexpected reply from 127\.0\.0\.1:\d+: [^\n]*\n$/);
-    assertMatch(stderr, message);
+    const error = await rejectsWith(1, greets(server.port, ["Ada"]));
+    assertMatch(error.message, /^unexpected reply from 127\.0\.0\.1:\d+: [^\n]*$/);
+    assertMatch(error.message, message);
   });
 }
 
-Deno.test("client.ts says that a reply is wrong as soon as that is certain", async () => {
+Deno.test("client.ts shows what would hurt a terminal, advises, and exits with 1", async () => {
+  await using server = scripted("\x1b[2J\x07\u009b31m\r");
+  const { code, stderr } = await runClient(server.port, ["Ada"]);
+  assertEquals(code, 1);
+  assertMatch(
+    stderr,
+    /^client: unexpected reply from 127\.0\.0\.1:\d+: "\\x1b\[2J\\x07\\xc2\\x9b31m\\r" instead of "Welcome!" \(is this a greeting server\?\)\n$/,
+  );
+});
+
+Deno.test("greet says that a reply is wrong as soon as that is certain", async () => {
   await using server = new FakeServer(async (conn) => {
     await say(conn, "Welcome!");
     await hear(conn);
     await say(conn, "Hello, E");
     await clientEnds(conn); // and never says more
   });
-  const { code, stderr } = await runClient(server.port, ["Ada", "--timeout", "600"]);
-  assertEquals(code, 1);
-  assertMatch(stderr, /"Hello, E" instead of "Hello, Ada!"/);
+  const { message } = await fails(server.port, 1, { timeout: 600 });
+  assertMatch(message, /"Hello, E" instead of "Hello, Ada!"/);
 });
 
-Deno.test("client.ts shows at most a line of a long reply, around what is wrong", async () => {
+Deno.test("greet shows at most a line of a long reply, around what is wrong", async () => {
   const name = "x".repeat(60_000);
   await using server = scripted("Welcome!", `Hello, ${name.slice(1)}\x1b[31m${name}!`);
-  const { code, stderr } = await runClient(server.port, ["--timeout", "60", name]);
-  assertEquals(code, 1);
-  assertMatch(stderr, /"…x+\\x1b\[31mx+…" instead of "…x+!"\n$/);
-  assert(stderr.length < 200, stderr);
+  const { message } = await rejectsWith(1, greets(server.port, [name], { timeout: 60 }));
+  assertMatch(message, /"…x+\\x1b\[31mx+…" instead of "…x+!"$/);
+  assert(message.length < 200, message);
 });
 
 Deno.test("client.ts advises --lines when a name is answered in pieces", async () => {
@@ -155,16 +177,15 @@ for (
     ["after a reply", "Welcome!", "Hello, Ada!"],
   ]
 ) {
-  Deno.test(`client.ts exits with 56 when the server closes ${when}`, async () => {
+  Deno.test(`greet fails with 56 when the server closes ${when}`, async () => {
     await using server = new FakeServer(async (conn) => {
       for (const [i, word] of words.entries()) {
         if (i) await hear(conn);
         await say(conn, word);
       }
     });
-    const { code, stderr } = await runClient(server.port, ["Ada", "Bob"]);
-    assertEquals(code, 56);
-    assertMatch(stderr, /^client: .*127\.0\.0\.1:\d+ (closed the connection|broke: .*)\n$/);
+    const { message } = await fails(server.port, 56);
+    assertMatch(message, /^.*127\.0\.0\.1:\d+ (closed the connection|broke: .*)$/);
   });
 }
 
@@ -190,7 +211,7 @@ for (
     ["close after exit", "Welcome!", "Hello, Ada!"],
   ]
 ) {
-  Deno.test(`client.ts exits with 28 when the server does not ${duty} after ${words}`, async () => {
+  Deno.test(`greet fails with 28 when the server does not ${duty} after ${words}`, async () => {
     await using server = new FakeServer(async (conn) => {
       for (const word of words) {
         await say(conn, word);
@@ -198,14 +219,21 @@ for (
       }
       await clientEnds(conn);
     });
-    const { code, stderr } = await runClient(server.port, ["Ada", "--timeout", "0.5"]);
-    assertEquals(code, 28);
-    const message = `did not ${duty} within 0.5 s (see --timeout)\n`;
-    assert(stderr.startsWith("client: 127.0.0.1:") && stderr.endsWith(message), stderr);
+    const pending = greets(server.port, ["Ada"], { timeout: 0.5 });
+    const { message } = await rejectsWith(28, pending);
+    assertEquals(message, `127.0.0.1:${server.port} did not ${duty} within 0.5 s`);
   });
 }
 
-Deno.test("client.ts gives a reply that drips no more time than any other", async () => {
+Deno.test("client.ts exits with 28 when a time limit passes, and names the option", async () => {
+  await using server = new FakeServer(clientEnds);
+  const { code, stderr } = await runClient(server.port, ["--timeout", "0.5"]);
+  const where = `127.0.0.1:${server.port}`;
+  const expected = `client: ${where} did not say Welcome! within 0.5 s (see --timeout)\n`;
+  assertEquals([code, stderr], [28, expected]);
+});
+
+Deno.test("greet gives a reply that drips no more time than any other", async () => {
   await using server = new FakeServer(async (conn) => {
     await say(conn, "Welcome!");
     await hear(conn);
@@ -214,33 +242,26 @@ Deno.test("client.ts gives a reply that drips no more time than any other", asyn
       await new Promise((done) => setTimeout(done, 5)); // 50 s in all
     }
   });
-  const { code } = await runClient(server.port, ["x".repeat(10_000), "--timeout", "0.5"]);
-  assertEquals(code, 28);
+  await rejectsWith(28, greets(server.port, ["x".repeat(10_000)], { timeout: 0.5 }));
 });
 
-Deno.test("client.ts exits with 28 when the server does not take a name", async () => {
+Deno.test("greet fails with 28 when the server does not take a name", async () => {
   await using server = new FakeServer(async (conn) => {
     await say(conn, "Welcome!");
     await closed.promise;
   });
   const closed = Promise.withResolvers<void>();
   const name = "x".repeat(20_000_000); // more than sockets hold
-  const { code } = await runClient(server.port, ["-", "--timeout", "0.5"], name);
-  closed.resolve();
-  assertEquals(code, 28);
+  await rejectsWith(28, greets(server.port, [name], { timeout: 0.5 })).finally(closed.resolve);
 });
 
 Deno.test({
-  name: "client.ts exits with 28 when nobody accepts (needs Linux)",
+  name: "connect fails with 28 when nobody accepts (needs Linux)",
   ignore: Deno.build.os !== "linux", // a full queue refuses elsewhere
   async fn() {
-    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0, tcpBacklog: 1 });
-    const { port } = listener.addr;
-    using _first = await Deno.connect({ port });
-    using _second = await Deno.connect({ port }); // the queue holds one more
-    const { code, stderr } = await runClient(port, ["--timeout", "0.5"]);
-    assertEquals(code, 28);
-    assertMatch(stderr, /did not accept the connection within 0\.5 s/);
+    using listener = await FullListener.start();
+    const pending = connect({ port: listener.port, timeout: 0.5 });
+    await rejectsWith(28, pending, "did not accept the connection within 0.5 s");
   },
 });
 
@@ -253,7 +274,7 @@ for (
     ["instead of its end", "x", "Welcome!", "Hello, Ada!"],
   ]
 ) {
-  Deno.test(`client.ts ends a flood ${when} at the first wrong byte`, async () => {
+  Deno.test(`greet ends a flood ${when} at the first wrong byte`, async () => {
     let flooded = 0;
     await using server = new FakeServer(async (conn) => {
       for (const word of words) {
@@ -263,9 +284,8 @@ for (
       const block = encode(flood.repeat(10_000));
       for (;;) flooded += await conn.write(block);
     });
-    const { code, stderr } = await runClient(server.port, ["Ada", "--timeout", "600"]);
-    assertEquals(code, 1);
-    assert(stderr.length < 200, stderr);
+    const { message } = await rejectsWith(1, greets(server.port, ["Ada"], { timeout: 600 }));
+    assert(message.length < 200, message);
     assert(flooded < 16_000_000, `the sockets took ${flooded} bytes`);
   });
 }

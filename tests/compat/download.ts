@@ -1,9 +1,11 @@
 /**
- * Downloads with fetch.ts and with curl, into a folder, and compares.
+ * Downloads into a folder with fetch.ts, as a command and as a library, and with curl, and
+ * compares.
  *
  * @module
  */
 import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
+import * as fetch from "../../fetch.ts";
 import { isSame } from "../support/bytes.ts";
 import { runFetch } from "../support/fetch.ts";
 import type { Folder } from "../support/folder.ts";
@@ -20,7 +22,49 @@ export interface Report {
   /** How many tries it took. */
   attempts: number;
   /** The redirects that were followed. */
-  redirects: unknown[];
+  redirects: readonly unknown[];
+}
+
+/** What is asked for beside a URL; names are those of the library, but for `cacert`, a file. */
+export interface Asked {
+  output?: string;
+  compressed?: true;
+  resume?: true;
+  retry?: number;
+  fail?: false;
+  proxy?: string;
+  cacert?: string;
+}
+
+/** What a download came to. */
+export interface Outcome {
+  /** The exit code. */
+  code: number;
+  /** The line that says what failed. */
+  stderr: string;
+  /** What is known of it, if it was good. */
+  report: Report | undefined;
+}
+
+/** fetch.ts, for half a minute at most: as a command, or as a library. */
+export interface Way {
+  /** Downloads a URL into a folder. */
+  get(folder: Folder, url: string, asked?: Asked): Promise<Outcome>;
+  /** Gives the head of the answer to this method. */
+  head(folder: Folder, url: string, method: "GET" | "HEAD"): Promise<string>;
+}
+
+/** The arguments for what is asked for. */
+function argsOf({ output, compressed, resume, retry, fail, proxy, cacert }: Asked): string[] {
+  return [
+    ...output === undefined ? [] : ["--output", output],
+    ...compressed ? ["--compressed"] : [],
+    ...resume ? ["--continue"] : [],
+    ...retry === undefined ? [] : [`--retry=${retry}`],
+    ...fail === false ? ["--no-fail"] : [],
+    ...proxy === undefined ? [] : ["--proxy", proxy],
+    ...cacert === undefined ? [] : ["--cacert", cacert],
+  ];
 }
 
 /** Runs fetch.ts in a folder where it may read and write, for half a minute at most. */
@@ -28,6 +72,50 @@ export function boundedFetch(folder: Folder, ...args: string[]): Promise<Finishe
   return runFetch(folder, ["--max-time=30", ...args], {
     permissions: ["--allow-net", "--allow-read", "--allow-write=."],
   });
+}
+
+/** With the command. */
+export const byCommand: Way = {
+  async get(folder, url, asked = {}) {
+    const { code, stdout, stderr } = await boundedFetch(folder, "--json", ...argsOf(asked), url);
+    return { code, stderr, report: code === 0 ? JSON.parse(stdout) : undefined };
+  },
+  async head(folder, url, method) {
+    const { code, stdout, stderr } = await boundedFetch(
+      folder,
+      ...method === "HEAD" ? ["--head"] : ["--output=ours"],
+      url,
+    );
+    assertEquals(code, 0, stderr);
+    return stdout;
+  },
+};
+
+/** With the library: the same without a process. */
+export const byLibrary: Way = {
+  async get(folder, url, { cacert, ...asked } = {}) {
+    const caCerts = cacert === undefined ? [] : [await Deno.readTextFile(cacert)];
+    const options = { outputDir: folder.path, maxTime: 30, caCerts, ...asked };
+    try {
+      return { code: 0, stderr: "", report: reportOf(await fetch.download(url, options)) };
+    } catch (error) {
+      if (!(error instanceof fetch.TrioError)) throw error;
+      return { code: error.code, stderr: `fetch: ${error.message}\n`, report: undefined };
+    }
+  },
+  async head(_folder, url, method) {
+    using response = await fetch.request(url, { method, maxTime: 30 });
+    return response.head.lines.join("\n");
+  },
+};
+
+function reportOf({ response, attempts }: fetch.Download): Report {
+  const { url: finalUrl, status, redirects } = response;
+  const headers: Report["headers"] = {};
+  for (const [name, value] of response.head.fields) {
+    (headers[name.toLowerCase()] ??= []).push(value);
+  }
+  return { finalUrl, status, headers, attempts, redirects };
 }
 
 /** Runs curl in a folder, whatever this machine's settings for it are. */
@@ -44,29 +132,66 @@ export async function assertFile(path: string, bytes: Uint8Array) {
   assert(isSame(actual, bytes), `${path} has other bytes`);
 }
 
-/**
- * Downloads a URL with fetch.ts and with curl, which take the same options
- * here: both must save these bytes and end at the same URL.
- */
-export async function download(
+/** A URL, the bytes it has, and what is asked for beside it. */
+export interface Get {
+  url: string;
+  bytes: Uint8Array;
+  asked?: Asked;
+}
+
+/** What curl saved. */
+export interface Theirs {
+  /** Its file. */
+  path: string;
+  /** The status and the URL that it ended at. */
+  ending: string;
+}
+
+/** Downloads URLs with curl, in one run. */
+export async function curlAll<Key>(
   folder: Folder,
-  url: string,
-  bytes: Uint8Array,
-  ...args: string[]
-): Promise<Report> {
-  const [ours, theirs] = [folder.file("ours"), folder.file("theirs")];
-  const we = await boundedFetch(folder, "--json", "--output", ours, ...args, url);
-  assertEquals(we.code, 0, we.stderr);
-  const they = await curl(
-    folder,
-    ...["--location", "--output", theirs, ...args],
-    ...["--write-out", "%{http_code} %{url_effective}"],
+  gets: ReadonlyMap<Key, Get>,
+): Promise<Map<Key, Theirs>> {
+  const path = (n: number) => folder.file(`theirs-${n}`);
+  const args = [...gets.values()].flatMap(({ url, asked = {} }, n) => [
+    ...n > 0 ? ["--next", "--globoff"] : [],
+    ...["--location", "--output", path(n), ...argsOf(asked)],
+    ...["--write-out", "%{exitcode} %{http_code} %{url_effective}\n"],
     new URL(url).href, // curl takes no space in a URL
-  );
-  assertEquals(they.code, 0, they.stderr);
-  await assertFile(ours, bytes);
-  await assertFile(theirs, bytes);
-  const report: Report = JSON.parse(we.stdout);
-  assertEquals(`${report.status} ${report.finalUrl}`, they.stdout);
-  return report;
+  ]);
+  const { stdout, stderr } = await curl(folder, ...args);
+  const lines = stdout.split("\n");
+  return new Map([...gets.keys()].map((key, n) => {
+    const [, code, ending = ""] = lines[n]?.match(/^(\d+) (.*)$/) ?? [];
+    assertEquals(code, "0", stderr);
+    return [key, { path: path(n), ending }];
+  }));
+}
+
+/** Both must have saved the bytes of a URL and have ended at the same URL. */
+export async function assertSame(
+  folder: Folder,
+  way: Way,
+  { url, bytes, asked }: Get,
+  theirs: Theirs,
+): Promise<Report> {
+  const { code, stderr, report } = await way.get(folder, url, { output: "ours", ...asked });
+  assertEquals(code, 0, stderr);
+  await assertFile(folder.file("ours"), bytes);
+  await assertFile(theirs.path, bytes);
+  assertEquals(`${report!.status} ${report!.finalUrl}`, theirs.ending);
+  return report!;
+}
+
+/** Downloads URLs with fetch.ts and with curl: both must save the same and end at the same URLs. */
+export async function downloadAll(folder: Folder, way: Way, gets: Get[]): Promise<Report[]> {
+  const theirs = await curlAll(folder, new Map(gets.map((get) => [get, get])));
+  const reports: Report[] = [];
+  for (const [get, saved] of theirs) reports.push(await assertSame(folder, way, get, saved));
+  return reports;
+}
+
+/** The same with one URL. */
+export async function download(folder: Folder, way: Way, get: Get): Promise<Report> {
+  return (await downloadAll(folder, way, [get]))[0]!;
 }

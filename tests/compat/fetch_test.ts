@@ -5,37 +5,59 @@
  * @module
  */
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
+import { hurry } from "../support/fetch.ts";
 import { Folder } from "../support/folder.ts";
 import { IPV6, type Peer, stepPeer, testPeer } from "../support/peers.ts";
-import { assertFile, boundedFetch, curl, download, type Report } from "./download.ts";
+import {
+  assertFile,
+  assertSame,
+  byCommand,
+  byLibrary,
+  curl,
+  curlAll,
+  download,
+  type Get,
+  type Report,
+  type Way,
+} from "./download.ts";
 import { serveSite } from "./http_servers.ts";
-import { HTTP, type HttpExercise, type HttpServer } from "./matrix.ts";
+import { HTTP, type HttpExercise, type HttpServer, isFirst } from "./matrix.ts";
 import { holdingRelay } from "./relay.ts";
-import { BIG, makeSite, type Site } from "./site.ts";
+import { BIG, type Site, siteOfFile } from "./site.ts";
 
-/** A site, a server that serves it, and a folder for what is downloaded. */
+/** A server of a site, a folder for what is downloaded, and the way it is. */
 interface Scene {
   server: HttpServer;
   site: Site;
   peer: Peer;
   folder: Folder;
+  way: Way;
 }
 
-const GENERATED = "/cgi-bin/generated";
-
-function url({ peer }: Scene, path: string): string {
+function url({ peer }: { peer: Peer }, path: string): string {
   return `http://${peer.host}:${peer.port}${path}`;
 }
 
-/** Downloads a path, which must give a file of the site, or these bytes. */
-function get(
-  scene: Scene,
-  path: string,
-  expected: string | Uint8Array,
-  ...args: string[]
-): Promise<Report> {
-  const bytes = typeof expected === "string" ? scene.site.files[expected]! : expected;
-  return download(scene.folder, url(scene, path), bytes, ...args);
+/** What a GET gives: a file of the site, or other bytes; and what else must hold of it. */
+interface Expected {
+  path: string;
+  gives: string | Uint8Array;
+  compressed?: true;
+  holds?: (report: Report, scene: Scene) => void;
+}
+
+const SMALL: Expected = { path: "/small.txt", gives: "small.txt" };
+
+/** A GET of a server, as it is downloaded. */
+function getOf(
+  scene: { peer: Peer; site: Site },
+  { path, gives, compressed }: Expected,
+): Get {
+  return {
+    url: url(scene, path),
+    bytes: typeof gives === "string" ? scene.site.files[gives]! : gives,
+    asked: compressed ? { compressed } : {},
+  };
 }
 
 /** The head without the lines that another second or connection changes. */
@@ -67,75 +89,55 @@ async function killInTheMiddle(
   return relay.requests;
 }
 
-const EXERCISES: Record<HttpExercise, (scene: Scene) => Promise<unknown>> = {
-  "a small file": (scene) => get(scene, "/small.txt", "small.txt"),
-  "a file of 30 MB": (scene) => get(scene, "/big.bin", "big.bin"),
-  "an empty file": (scene) => get(scene, "/empty.bin", "empty.bin"),
-  async "a file that is missing (404)"(scene) {
+/** Goes on with text.txt, of which these bytes are there. */
+async function continueText({ folder, way, site, ...scene }: Scene, bytes: Uint8Array) {
+  await Deno.writeFile(folder.file("text.txt.part"), bytes);
+  const { code, stderr, report } = await way.get(folder, url(scene, "/text.txt"), { resume: true });
+  assertEquals(code, 0, stderr);
+  await assertFile(folder.file("text.txt"), site.files["text.txt"]!);
+  return report!;
+}
+
+/** The exercises that are more than a GET. */
+const EXERCISES = {
+  async "a file that is missing (404)"({ folder, way, ...scene }) {
     const missing = url(scene, "/missing.txt");
-    const { code, stderr } = await boundedFetch(scene.folder, missing);
+    const { code, stderr } = await way.get(folder, missing);
     assertEquals(code, 22);
     assertMatch(stderr, /^fetch: .*404.*\n$/);
-    const ours = await boundedFetch(scene.folder, "--no-fail", "--output=ours", missing);
+    const ours = await way.get(folder, missing, { fail: false, output: "ours" });
     assertEquals(ours.code, 0, ours.stderr);
-    await assertFile(scene.folder.file("ours"), (await curl(scene.folder, missing)).bytes);
-  },
-  async "a folder without its slash"(scene) {
-    const report = await get(scene, "/folder", "folder/index.html");
-    assertEquals(report.finalUrl, url(scene, "/folder/"));
-    assertEquals(report.redirects.length, 1);
+    await assertFile(folder.file("ours"), (await curl(folder, missing)).bytes);
   },
   async "HEAD"(scene) {
     const small = url(scene, "/small.txt");
-    const ours = await boundedFetch(scene.folder, "--head", small);
-    assertEquals(ours.code, 0, ours.stderr);
     const theirs = await curl(scene.folder, "--head", small);
-    assertEquals(stable(ours.stdout), stable(theirs.stdout));
-  },
-  "a space in the name": (scene) => get(scene, "/a b.txt", "a b.txt"),
-  "中文 in the name": (scene) => get(scene, "/中文.txt", "中文.txt"),
-  "`%` in the name": (scene) => get(scene, "/50%25%20off.txt", "50% off.txt"),
-  "a query string": (scene) => get(scene, "/small.txt?a=1&b=%20&小明#part", "small.txt"),
-  async "the query string sent back"(scene) {
-    const sent = "name=%E5%B0%8F%E6%98%8E&sum=1%2B1+a%20b?/";
-    const bytes = new TextEncoder().encode(sent);
-    await get(scene, `/cgi-bin/query?${decodeURI(sent)}`, bytes);
+    assertEquals(stable(await scene.way.head(scene.folder, small, "HEAD")), stable(theirs.stdout));
   },
   async "IPv6"(scene) {
     const options = { site: scene.site.folder, host: "[::1]" };
     await using peer = await serveSite(scene.server, options);
-    await get({ ...scene, peer }, "/small.txt", "small.txt");
+    await download(scene.folder, scene.way, getOf({ ...scene, peer }, SMALL));
   },
   async "a range (206)"(scene) {
-    const { folder, site } = scene;
-    const begun = folder.file("text.txt.part");
-    await Deno.writeFile(begun, site.files["text.txt"]!.subarray(0, 150_000));
-    const args = ["--continue", "--json", url(scene, "/text.txt")];
-    const { code, stdout, stderr } = await boundedFetch(scene.folder, ...args);
-    assertEquals(code, 0, stderr);
-    const { status, headers } = JSON.parse(stdout) as Report;
+    const begun = scene.site.files["text.txt"]!.subarray(0, 150_000);
+    const { status, headers } = await continueText(scene, begun);
     assertEquals(status, 206);
     assertEquals(headers["content-length"], ["50000"]);
-    await assertFile(folder.file("text.txt"), site.files["text.txt"]!);
   },
   async "no ranges: starts afresh"(scene) {
-    const begun = scene.folder.file("text.txt.part");
-    await Deno.writeFile(begun, new Uint8Array(150_000));
-    const args = ["--continue", "--json", url(scene, "/text.txt")];
-    const { code, stdout, stderr } = await boundedFetch(scene.folder, ...args);
-    assertEquals(code, 0, stderr);
-    assertEquals((JSON.parse(stdout) as Report).status, 200);
-    await assertFile(scene.folder.file("text.txt"), scene.site.files["text.txt"]!);
+    assertEquals((await continueText(scene, new Uint8Array(150_000))).status, 200);
   },
   async "killed in the middle, started again: `-C`"(scene) {
+    const { folder, way } = scene;
     const requests = await killInTheMiddle(scene, async (url, restart) => {
-      const first = boundedFetch(scene.folder, "--retry=0", url);
+      const first = way.get(folder, url, { retry: 0 });
       await Promise.race([restart(), first]);
       const broken = await first;
       assertEquals(broken.code, 18, broken.stderr);
-      const { size } = await Deno.stat(scene.folder.file("big.bin.part"));
+      const { size } = await Deno.stat(folder.file("big.bin.part"));
       assert(size >= BIG / 5 && size < BIG, `${size} bytes`);
-      const second = await boundedFetch(scene.folder, "--continue", url);
+      const second = await way.get(folder, url, { resume: true });
       assertEquals(second.code, 0, second.stderr);
     });
     assertEquals(requests.length, 2);
@@ -143,64 +145,117 @@ const EXERCISES: Record<HttpExercise, (scene: Scene) => Promise<unknown>> = {
   },
   async "killed in the middle, started again: `--retry`"(scene) {
     const requests = await killInTheMiddle(scene, async (url, restart) => {
-      const fetching = boundedFetch(scene.folder, "--json", url);
+      using _ = hurry();
+      const fetching = scene.way.get(scene.folder, url);
       await Promise.race([restart(), fetching]);
-      const { code, stdout, stderr } = await fetching;
+      const { code, stderr, report } = await fetching;
       assertEquals(code, 0, stderr);
-      assertEquals((JSON.parse(stdout) as Report).attempts, 2);
+      assertEquals(report!.attempts, 2);
     });
     assertEquals(requests.length, 2);
     assertMatch(requests[1]!, /\r\nRange: bytes=\d{7,8}-\r\n/);
   },
-  async "chunked"(scene) {
-    const { headers } = await get(scene, GENERATED, "text.txt");
-    assertEquals(headers["transfer-encoding"], ["chunked"]);
-  },
-  async "a body that ends with the connection"(scene) {
-    const { headers } = await get(scene, GENERATED, "text.txt");
-    assertEquals(headers["transfer-encoding"], undefined);
-    assertEquals(headers["content-length"], undefined);
-  },
-  async "gzip on the fly"(scene) {
-    const args = ["/text.txt", "text.txt", "--compressed"] as const;
-    const { headers } = await get(scene, ...args);
-    assertEquals(headers["content-encoding"], ["gzip"]);
-  },
-  async "gzip made before"(scene) {
-    const args = ["/packed.txt", "text.txt", "--compressed"] as const;
-    const { headers } = await get(scene, ...args);
-    assertEquals(headers["content-encoding"], ["gzip"]);
-  },
   async "HTTP/1.0"(scene) {
-    await get(scene, "/old/small.txt", "small.txt");
-    const { stdout } = await boundedFetch(scene.folder, url(scene, "/old/small.txt"));
-    assertMatch(stdout, /^HTTP\/1\.0 200 OK\n/);
+    const get = getOf(scene, { path: "/old/small.txt", gives: "small.txt" });
+    await download(scene.folder, scene.way, get);
+    assertMatch(await scene.way.head(scene.folder, get.url, "GET"), /^HTTP\/1\.0 200 OK\r?\n/);
   },
-  async "keep-alive in spite of `Connection: close`"(scene) {
-    const { headers } = await get(scene, "/small.txt", "small.txt");
-    assertEquals(headers["connection"], ["keep-alive"]);
+} satisfies Partial<Record<HttpExercise, (scene: Scene) => Promise<void>>>;
+
+const GENERATED = "/cgi-bin/generated";
+
+const QUERY = "name=%E5%B0%8F%E6%98%8E&sum=1%2B1+a%20b?/";
+
+function header(name: string, ...values: string[]): (report: Report) => void {
+  return ({ headers }) => assertEquals(headers[name] ?? [], values);
+}
+
+/** An exercise that is a GET. */
+type GetExercise = Exclude<HttpExercise, keyof typeof EXERCISES>;
+
+const GETS: Record<GetExercise, Expected> = {
+  "a small file": SMALL,
+  "a file of 30 MB": { path: "/big.bin", gives: "big.bin" },
+  "an empty file": { path: "/empty.bin", gives: "empty.bin" },
+  "a folder without its slash": {
+    path: "/folder",
+    gives: "folder/index.html",
+    holds({ finalUrl, redirects }, scene) {
+      assertEquals(finalUrl, url(scene, "/folder/"));
+      assertEquals(redirects.length, 1);
+    },
+  },
+  "a space in the name": { path: "/a b.txt", gives: "a b.txt" },
+  "中文 in the name": { path: "/中文.txt", gives: "中文.txt" },
+  "`%` in the name": { path: "/50%25%20off.txt", gives: "50% off.txt" },
+  "a query string": { path: "/small.txt?a=1&b=%20&小明#part", gives: "small.txt" },
+  "the query string sent back": {
+    path: `/cgi-bin/query?${decodeURI(QUERY)}`,
+    gives: new TextEncoder().encode(QUERY),
+  },
+  "chunked": {
+    path: GENERATED,
+    gives: "text.txt",
+    holds: header("transfer-encoding", "chunked"),
+  },
+  "a body that ends with the connection": {
+    path: GENERATED,
+    gives: "text.txt",
+    holds({ headers }) {
+      assertEquals(headers["transfer-encoding"], undefined);
+      assertEquals(headers["content-length"], undefined);
+    },
+  },
+  "gzip on the fly": {
+    path: "/text.txt",
+    gives: "text.txt",
+    compressed: true,
+    holds: header("content-encoding", "gzip"),
+  },
+  "gzip made before": {
+    path: "/packed.txt",
+    gives: "text.txt",
+    compressed: true,
+    holds: header("content-encoding", "gzip"),
+  },
+  "keep-alive in spite of `Connection: close`": {
+    path: "/small.txt",
+    gives: "small.txt",
+    holds: header("connection", "keep-alive"),
   },
 };
 
-let site: Site;
-Deno.test.beforeAll(async () => {
-  site = await makeSite();
-});
-Deno.test.afterAll(async () => {
-  await site[Symbol.asyncDispose]();
-});
+function isGet(name: HttpExercise): name is GetExercise {
+  return !(name in EXERCISES);
+}
+
+const madeSite = siteOfFile();
 
 for (const { peer: server, needs, exercised, alsoNeeds = {} } of HTTP) {
   testPeer(`fetch.ts gets from ${server} what curl gets`, [...needs, "curl"], async (t) => {
+    const site = madeSite();
     await using folder = new Folder("fetch");
     await using peer = await serveSite(server, { site: site.folder });
+    const gets = new Map(
+      exercised.filter(isGet).map((name) => [name, getOf({ peer, site }, GETS[name])]),
+    );
+    const theirs = await curlAll(folder, gets);
     for (const name of exercised) {
       if (name === "IPv6" && !IPV6) {
         await t.step({ name, ignore: true, fn() {} });
         continue;
       }
+      const scene = {
+        server,
+        site,
+        peer,
+        folder,
+        way: isFirst(HTTP, server, name) ? byCommand : byLibrary,
+      };
       await stepPeer(t, name, alsoNeeds[name] ?? [], async () => {
-        await EXERCISES[name]({ server, site, peer, folder });
+        if (!isGet(name)) return await EXERCISES[name](scene);
+        const report = await assertSame(folder, scene.way, gets.get(name)!, theirs.get(name)!);
+        GETS[name].holds?.(report, scene);
       });
     }
   });

@@ -18,6 +18,18 @@ export interface Row<Peer extends string, Exercise extends string> {
   alsoNeeds?: Partial<Record<Exercise, readonly Program[]>>;
 }
 
+/**
+ * Whether no peer above this one is exercised so. The command is run with the first; with the
+ * others the library does the same, without a process.
+ */
+export function isFirst<Exercise extends string>(
+  rows: readonly { peer: string; exercised: readonly Exercise[] }[],
+  peer: string,
+  exercise: NoInfer<Exercise>,
+): boolean {
+  return rows.find(({ exercised }) => exercised.includes(exercise))?.peer === peer;
+}
+
 const EVERY_HTTP_SERVER = [
   "a small file",
   "a file of 30 MB",
@@ -197,8 +209,10 @@ const TYPED = [
   "中文",
   "`exit` ends it",
 ] as const;
-const PIPED = "lines from a pipe, `exit` last";
-const HALF_CLOSED = "half-close: what was sent before is answered";
+/** What is piped in, and not typed. */
+export const PIPED = "lines from a pipe, `exit` last";
+/** The same, and the connection is open for the replies alone. */
+export const HALF_CLOSED = "half-close: what was sent before is answered";
 
 /** server.ts with the programs people type into. */
 export const TYPISTS = [

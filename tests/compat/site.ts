@@ -65,3 +65,15 @@ export async function makeSite(): Promise<Site> {
   });
   return { folder, files, [Symbol.asyncDispose]: () => made[Symbol.asyncDispose]() };
 }
+
+/** A web site that is made before the tests of a file, and removed after them. */
+export function siteOfFile(): () => Site {
+  let site: Site;
+  Deno.test.beforeAll(async () => {
+    site = await makeSite();
+  });
+  Deno.test.afterAll(async () => {
+    await site[Symbol.asyncDispose]();
+  });
+  return () => site;
+}

@@ -4,13 +4,15 @@
  * @module
  */
 import { assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
-import { makeCertificates } from "../support/certificates.ts";
+import { certificatesOfFile } from "../support/certificates.ts";
 import { Folder } from "../support/folder.ts";
 import { IPV6, type Peer, startPeer, testPeer } from "../support/peers.ts";
 import { closedPort } from "../support/servers.ts";
-import { boundedFetch, curl, download } from "./download.ts";
+import { boundedFetch, byCommand, byLibrary, curl, download, downloadAll } from "./download.ts";
 import { serveSite } from "./http_servers.ts";
-import { makeSite } from "./site.ts";
+import { siteOfFile } from "./site.ts";
+
+const madeSite = siteOfFile(), madeCertificates = certificatesOfFile();
 
 const PASSWORD = "Tracy123";
 
@@ -41,41 +43,41 @@ socks pass { from: 0/0 to: 0/0 }
 }
 
 const PROXIES = [
-  { program: "microsocks", start: () => startMicrosocks() },
-  { program: "danted", start: startDante },
+  { program: "microsocks", start: () => startMicrosocks(), way: byCommand },
+  { program: "danted", start: startDante, way: byLibrary },
 ] as const;
 
-for (const { program, start } of PROXIES) {
+for (const { program, start, way } of PROXIES) {
   testPeer(
     `fetch.ts goes through ${program} as curl does`,
     [program, "nginx", "openssl", "curl"],
     async (t) => {
       await using stack = new AsyncDisposableStack();
       const folder = stack.use(new Folder("socks"));
-      const { folder: site, files } = stack.use(await makeSite());
-      const certificates = stack.use(await makeCertificates());
-      const tls = { chain: certificates.good, version: "1.3" } as const;
+      const { folder: site, files } = madeSite(), { ca: cacert, good: chain } = madeCertificates();
+      const tls = { chain, version: "1.3" } as const;
       const plain = stack.use(await serveSite("nginx", { site }));
       const secure = stack.use(await serveSite("nginx", { site, tls }));
       const { port } = stack.use(await start());
       const bytes = files["small.txt"]!;
       for (const scheme of ["socks5", "socks5h"]) {
-        const proxy = ["--proxy", `${scheme}://127.0.0.1:${port}`];
+        const proxy = `${scheme}://127.0.0.1:${port}`;
         await t.step(`${scheme}, an address and a name`, async () => {
-          for (const host of ["127.0.0.1", "localhost"]) {
-            await download(folder, `http://${host}:${plain.port}/small.txt`, bytes, ...proxy);
-          }
+          const urls = ["127.0.0.1", "localhost"].map((host) =>
+            `http://${host}:${plain.port}/small.txt`
+          );
+          await downloadAll(folder, way, urls.map((url) => ({ url, bytes, asked: { proxy } })));
         });
         await t.step(`${scheme}, TLS inside`, async () => {
-          const args = [...proxy, "--cacert", certificates.ca];
-          await download(folder, `https://localhost:${secure.port}/small.txt`, bytes, ...args);
+          const url = `https://localhost:${secure.port}/small.txt`;
+          await download(folder, way, { url, bytes, asked: { proxy, cacert } });
         });
         await t.step(`${scheme}, a port that nobody listens on`, async () => {
           const url = `http://127.0.0.1:${closedPort()}/`;
-          const ours = await boundedFetch(folder, "--retry=0", ...proxy, url);
+          const ours = await way.get(folder, url, { retry: 0, proxy });
           assertEquals(ours.code, 7, ours.stderr);
           assertMatch(ours.stderr, new RegExp(`^fetch: proxy 127\\.0\\.0\\.1:${port}: .*refused`));
-          assertEquals((await curl(folder, ...proxy, url)).code, 97);
+          assertEquals((await curl(folder, "--proxy", proxy, url)).code, 97);
         });
       }
     },
@@ -89,18 +91,26 @@ testPeer("fetch.ts gives microsocks user and password, and shows neither", [
 ], async () => {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(new Folder("socks"));
-  const { folder: site, files } = stack.use(await makeSite());
+  const { folder: site, files } = madeSite();
   const plain = stack.use(await serveSite("nginx", { site }));
   const { port } = stack.use(await startMicrosocks("-u", "Michael", "-P", PASSWORD));
   const url = `http://127.0.0.1:${plain.port}/small.txt`;
-  const via = (user: string) => ["--proxy", `socks5h://${user}127.0.0.1:${port}`];
-  await download(folder, url, files["small.txt"]!, ...via(`Michael:${PASSWORD}@`));
+  const via = (user: string) => `socks5h://${user}127.0.0.1:${port}`;
+  const asked = { proxy: via(`Michael:${PASSWORD}@`) };
+  await download(folder, byLibrary, { url, bytes: files["small.txt"]!, asked });
   for (const user of ["Michael:Tracy999@", ""]) {
-    const { code, stderr } = await boundedFetch(folder, "-v", "--retry=0", ...via(user), url);
+    const { code, stderr } = await boundedFetch(
+      folder,
+      "-v",
+      "--retry=0",
+      "--proxy",
+      via(user),
+      url,
+    );
     assertEquals(code, 7, stderr);
     assertMatch(stderr, /^fetch: proxy 127\.0\.0\.1:\d+: .*\b(password|user)\b.*\n$/m);
     assertEquals(stderr.includes("Tracy999"), false);
-    assertEquals((await curl(folder, ...via(user), url)).code, 97);
+    assertEquals((await curl(folder, "--proxy", via(user), url)).code, 97);
   }
 });
 
@@ -114,11 +124,12 @@ testPeer(
       async fn() {
         await using stack = new AsyncDisposableStack();
         const folder = stack.use(new Folder("socks"));
-        const { folder: site, files } = stack.use(await makeSite());
+        const { folder: site, files } = madeSite();
         const plain = stack.use(await serveSite("nginx", { site, host: "[::1]" }));
         const { port } = stack.use(await startMicrosocks());
         const url = `http://[::1]:${plain.port}/small.txt`;
-        await download(folder, url, files["small.txt"]!, "-x", `socks5://127.0.0.1:${port}`);
+        const asked = { proxy: `socks5://127.0.0.1:${port}` };
+        await download(folder, byLibrary, { url, bytes: files["small.txt"]!, asked });
       },
     });
   },

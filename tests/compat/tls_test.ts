@@ -5,53 +5,64 @@
  */
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { writeAll } from "../../mod.ts";
-import { type Certificates, type Chain, makeCertificates } from "../support/certificates.ts";
+import { type Certificates, certificatesOfFile, type Chain } from "../support/certificates.ts";
 import { Folder } from "../support/folder.ts";
 import { testPeer } from "../support/peers.ts";
 import { closedPort, copy, FakeServer } from "../support/servers.ts";
-import { assertFile, boundedFetch, curl, download } from "./download.ts";
+import {
+  assertFile,
+  boundedFetch,
+  byCommand,
+  byLibrary,
+  curl,
+  download,
+  downloadAll,
+  type Way,
+} from "./download.ts";
 import { serveSite, type TlsVersion } from "./http_servers.ts";
-import { TLS, type TlsExercise, type TlsServer } from "./matrix.ts";
+import { isFirst, TLS, type TlsExercise, type TlsServer } from "./matrix.ts";
 import { holdingRelay } from "./relay.ts";
-import { BIG, makeSite, type Site } from "./site.ts";
+import { BIG, type Site, siteOfFile } from "./site.ts";
 
-/** What a test has: a site, certificates, a server, a folder to save into. */
+/** What a test has: a site, certificates, a server, a folder to save into, and the way there. */
 interface Scene {
   server: TlsServer;
   site: Site;
   certificates: Certificates;
   folder: Folder;
+  way: Way;
 }
 
 /** Both must save the file over this version of TLS, and no other is there. */
 async function speak(
   version: TlsVersion,
-  { server, site, certificates, folder }: Scene,
+  { server, site, certificates, folder, way }: Scene,
 ) {
-  const tls = { chain: certificates.good, version };
+  const tls = { chain: certificates.good, version }, cacert = certificates.ca;
   await using peer = await serveSite(server, { site: site.folder, tls });
-  const cacert = ["--cacert", certificates.ca];
-  for (const name of ["127.0.0.1", "localhost"]) {
-    const url = `https://${name}:${peer.port}/small.txt`;
-    await download(folder, url, site.files["small.txt"]!, ...cacert);
-    const { stderr } = await curl(folder, "--verbose", ...cacert, url);
-    assertMatch(stderr, new RegExp(`using TLSv${version} `));
-  }
+  const urls = ["127.0.0.1", "localhost"].map((name) => `https://${name}:${peer.port}/small.txt`);
+  const bytes = site.files["small.txt"]!;
+  await downloadAll(folder, way, urls.map((url) => ({ url, bytes, asked: { cacert } })));
+  const { stderr } = await curl(folder, "--verbose", "--cacert", cacert, ...urls);
+  assertEquals(stderr.match(/(?<=using TLSv)\d\.\d/g), [version, version]);
 }
 
 /** Both must refuse the certificate, and save nothing. */
 async function refuse(
   chain: Chain,
-  { server, site, certificates, folder }: Scene,
+  { server, site, certificates, folder, way }: Scene,
 ) {
   const tls = { chain, version: "1.3" } as const;
   await using peer = await serveSite(server, { site: site.folder, tls });
   const url = `https://127.0.0.1:${peer.port}/small.txt`;
-  const args = ["--cacert", certificates.ca, "--output", "refused", url];
-  const ours = await boundedFetch(folder, ...args);
+  const asked = { cacert: certificates.ca, output: "refused" };
+  const ours = await way.get(folder, url, asked);
   assertEquals(ours.code, 60, ours.stderr);
   assertMatch(ours.stderr, /^fetch: .*certificate.*\n$/);
-  assertEquals((await curl(folder, ...args)).code, 60);
+  assertEquals(
+    (await curl(folder, "--cacert", asked.cacert, "--output", asked.output, url)).code,
+    60,
+  );
   const saved = folder.names;
   assertEquals(saved.filter((name) => name.startsWith("refused")), []);
 }
@@ -108,15 +119,12 @@ const EXERCISES: Record<TlsExercise, (scene: Scene) => Promise<void>> = {
   "a CA that nobody knows": (scene) => refuse(scene.certificates.unknownCa, scene),
   "a missing intermediate certificate": (scene) => refuse(scene.certificates.noIntermediate, scene),
 
-  async "an abrupt end"({ server, site, certificates, folder }) {
+  async "an abrupt end"({ server, site, certificates, folder, way }) {
     const tls = { chain: certificates.good, version: "1.3" } as const;
     await using peer = await serveSite(server, { site: site.folder, tls });
     await using relay = holdingRelay(peer.port, BIG / 5);
-    const fetching = boundedFetch(
-      folder,
-      ...["--retry=0", "--cacert", certificates.ca],
-      `https://127.0.0.1:${relay.port}/big.bin`,
-    );
+    const url = `https://127.0.0.1:${relay.port}/big.bin`;
+    const fetching = way.get(folder, url, { retry: 0, cacert: certificates.ca });
     await Promise.race([relay.held, fetching]);
     await peer.kill();
     relay.release(peer.port);
@@ -127,18 +135,17 @@ const EXERCISES: Record<TlsExercise, (scene: Scene) => Promise<void>> = {
   },
 
   async "from http to https, to another name"(scene) {
-    const { site, certificates, folder } = scene;
+    const { site, certificates, folder, way } = scene;
     await using nginx = await leadToHttps(
       scene,
       certificates.good,
       (port) => `https://127.0.0.1:${port}`,
     );
-    const report = await download(
-      folder,
-      `http://localhost:${nginx.plain}/a%20b.txt?a=1`,
-      site.files["a b.txt"]!,
-      ...["--cacert", certificates.ca],
-    );
+    const report = await download(folder, way, {
+      url: `http://localhost:${nginx.plain}/a%20b.txt?a=1`,
+      bytes: site.files["a b.txt"]!,
+      asked: { cacert: certificates.ca },
+    });
     const final = `https://127.0.0.1:${nginx.secure}/a%20b.txt?a=1`;
     assertEquals(report.finalUrl, final);
   },
@@ -165,16 +172,17 @@ const EXERCISES: Record<TlsExercise, (scene: Scene) => Promise<void>> = {
   },
 };
 
+const madeSite = siteOfFile(), madeCertificates = certificatesOfFile();
+
 for (const { peer: server, needs, exercised } of TLS) {
   testPeer(`fetch.ts trusts ${server} when curl does`, [...needs, "curl"], async (t) => {
-    await using stack = new AsyncDisposableStack();
-    const folder = stack.use(new Folder("fetch"));
-    const site = stack.use(await makeSite());
-    const certificates = stack.use(await makeCertificates());
+    await using folder = new Folder("fetch");
+    const scene = { server, site: madeSite(), certificates: madeCertificates(), folder };
     for (const name of exercised) {
       await t.step(
         name,
-        () => EXERCISES[name]({ server, site, certificates, folder }),
+        () =>
+          EXERCISES[name]({ ...scene, way: isFirst(TLS, server, name) ? byCommand : byLibrary }),
       );
     }
   });

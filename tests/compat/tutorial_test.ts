@@ -5,38 +5,36 @@
  * @module
  */
 import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
+import { connect } from "../../client.ts";
+import { download } from "../../fetch.ts";
+import { quickServer, ServerProcess } from "../support/caller.ts";
 import { Folder } from "../support/folder.ts";
 import { type Peer, startPeer, testPeer } from "../support/peers.ts";
-import { denoArgs, run, Running, runScript } from "../support/process.ts";
+import { each, type Finished, run, type Running, runScript } from "../support/process.ts";
 import { TUTORIAL, type TutorialExercise } from "./matrix.ts";
 import { type Recorded, recordingRelay } from "./relay.ts";
 import { HERE } from "./site.ts";
 
-/** Each python3 in PATH and under pyenv, once: its version and its path. */
+/**
+ * Each python3 in PATH and under pyenv, once: its version and its path. Those in pyenv's own folder
+ * of PATH are scripts that start one of these.
+ */
 async function findPythons(): Promise<[version: string, path: string][]> {
-  const folders = (Deno.env.get("PATH") ?? "").split(":");
   const pyenv = Deno.env.get("PYENV_ROOT") ?? `${Deno.env.get("HOME")}/.pyenv`;
-  for (const name of list(`${pyenv}/versions`)) {
-    folders.push(`${pyenv}/versions/${name}/bin`);
-  }
-  const pythons = new Map<string, string>();
-  for (const folder of folders) {
-    for (const name of list(folder)) {
-      if (!/^python3(\.\d+)?$/.test(name)) continue;
-      const { code, stdout } = await run(`${folder}/${name}`, ["-c", WHICH]);
-      const [version, path] = stdout.trim().split("\n");
-      if (code === 0 && version && path) pythons.set(path, version);
-    }
-  }
-  return [...pythons].map(([path, version]) => [version, path]);
+  const folders = [
+    ...(Deno.env.get("PATH") ?? "").split(":").filter((folder) => folder !== `${pyenv}/shims`),
+    ...list(`${pyenv}/versions`).map((name) => `${pyenv}/versions/${name}/bin`),
+  ];
+  const paths = folders.flatMap((folder) =>
+    list(folder).filter((name) => /^python3(\.\d+)?$/.test(name))
+      .map((name) => Deno.realPathSync(`${folder}/${name}`))
+  );
+  const pythons = await each([...new Set(paths)], async (path) => {
+    const { code, stdout } = await run(path, ["-c", "import sys; print(sys.version.split()[0])"]);
+    return code === 0 ? [[stdout.trim(), path] as [string, string]] : [];
+  });
+  return pythons.flat();
 }
-
-/** Says which Python it is, behind any link or wrapper. */
-const WHICH = `
-import os, platform, sys
-print(platform.python_version())
-print(os.path.realpath(sys.executable))
-`;
 
 function list(folder: string): string[] {
   try {
@@ -52,17 +50,20 @@ const SHOWN = "Welcome!\nHello, Michael!\nHello, Tracy!\nHello, Sarah!\n";
 const LOGGED =
   /^Waiting for connection\.\.\.\nAccept new connection from (127\.0\.0\.1:\d+)\.\.\.\nConnection from \1 closed\.\n$/;
 
+/** A server, and a client that is given a port and gives what it shows. */
+type Server = AsyncDisposable & { port: number; running?: Running };
+type Client = (port: number) => Promise<string>;
+
 /** Runs a client with a server, through a relay. */
 async function greet(
-  server: { port: number; running: Running },
-  client: (port: number) => ReturnType<typeof run>,
+  server: Server,
+  client: Client,
 ): Promise<{ shown: string; recorded: Recorded[] }> {
   const { relay, recorded } = recordingRelay(server.port);
   await using _ = relay;
-  const { code, stdout, stderr } = await client(relay.port);
-  assertEquals([code, stderr], [0, ""]);
-  await server.running.heard("stdout", LOGGED);
-  return { shown: stdout, recorded };
+  const shown = await client(relay.port);
+  await server.running?.heard("stdout", LOGGED);
+  return { shown, recorded };
 }
 
 function pythonServer(python: string): Promise<Peer> {
@@ -72,40 +73,74 @@ function pythonServer(python: string): Promise<Peer> {
   }));
 }
 
-function ourServer(): Promise<Peer> {
-  return startPeer(() => ({
-    command: [
-      Deno.execPath(),
-      ...denoArgs("server.ts", ["--port=0", "--delay=0"]),
-    ],
-    says: ["stderr", /127\.0\.0\.1:(\d+)/],
-  }));
+/** server.ts: the command, or the library, which does the same without a process. */
+async function ourServer(isCommand: boolean): Promise<Server> {
+  if (!isCommand) return quickServer();
+  const running = new ServerProcess(["--delay=0"]);
+  return {
+    port: await running.port(),
+    running,
+    [Symbol.asyncDispose]: () => running[Symbol.asyncDispose](),
+  };
 }
 
-const pythonClient = (python: string) => (port: number) =>
-  run(python, [`${HERE}tutorial_client.py`, String(port)]);
+async function shownBy(client: Promise<Finished>): Promise<string> {
+  const { code, stdout, stderr } = await client;
+  assertEquals([code, stderr], [0, ""]);
+  return stdout;
+}
 
-const ourClient = (port: number) => runScript("client.ts", [`--port=${port}`]);
+const pythonClient = (python: string): Client => (port) =>
+  shownBy(run(python, [`${HERE}tutorial_client.py`, String(port)]));
+
+/** client.ts, as a command and as a library. */
+const ourCommand: Client = (port) => shownBy(runScript("client.ts", [`--port=${port}`]));
+
+const ourLibrary: Client = async (port) => {
+  await using client = await connect({ port });
+  const shown = [client.welcome];
+  for (const name of ["Michael", "Tracy", "Sarah"]) shown.push(await client.greet(name));
+  await client.exit();
+  return shown.map((line) => `${line}\n`).join("");
+};
 
 const EXPECTED = {
   shown: SHOWN,
   recorded: [{ sent: SENT, received: RECEIVED }],
 };
 
-const EXERCISES: Record<TutorialExercise, (python: string) => Promise<void>> = {
-  async "the client cannot tell server.ts from the tutorial's"(python) {
+/** Saves a URL as ours.html with fetch.ts, and gives the head that it shows. */
+async function getByCommand(url: string, folder: string): Promise<string> {
+  const { code, stdout, stderr } = await runScript("fetch.ts", ["--output=ours.html", url], {
+    cwd: folder,
+    permissions: ["--allow-net", "--allow-write"],
+  });
+  assertEquals(code, 0, stderr);
+  return stdout;
+}
+
+async function getByLibrary(url: string, folder: string): Promise<string> {
+  const { response } = await download(url, { output: `${folder}/ours.html` });
+  return response.head.lines.map((line) => `${line}\n`).join("");
+}
+
+const EXERCISES: Record<
+  TutorialExercise,
+  (python: string, isFirst: boolean) => Promise<void>
+> = {
+  async "the client cannot tell server.ts from the tutorial's"(python, isFirst) {
     await using theirs = await pythonServer(python);
-    await using ours = await ourServer();
+    await using ours = await ourServer(isFirst);
     assertEquals(await greet(theirs, pythonClient(python)), EXPECTED);
     assertEquals(await greet(ours, pythonClient(python)), EXPECTED);
   },
 
-  async "the server cannot tell client.ts from the tutorial's"(python) {
+  async "the server cannot tell client.ts from the tutorial's"(python, isFirst) {
     await using server = await pythonServer(python);
-    assertEquals(await greet(server, ourClient), EXPECTED);
+    assertEquals(await greet(server, isFirst ? ourCommand : ourLibrary), EXPECTED);
   },
 
-  async "the GET saves what fetch.ts saves"(python) {
+  async "the GET saves what fetch.ts saves"(python, isFirst) {
     await using stack = new AsyncDisposableStack();
     const { path: folder } = stack.use(new Folder("get"));
     const page = "<p>你好，世界！</p>\r\n\r\n<p>Hello, world!</p>\n".repeat(3000);
@@ -124,16 +159,12 @@ const EXERCISES: Record<TutorialExercise, (python: string) => Promise<void>> = {
     const [host, port] = ["127.0.0.1", String(relay.port)];
     const get = [`${HERE}tutorial_get.py`, host, port, "theirs.html"];
     const theirs = await run(python, get, { cwd: folder });
-    const args = ["--output=ours.html", `http://${host}:${port}/`];
-    const ours = await runScript("fetch.ts", args, {
-      cwd: folder,
-      permissions: ["--allow-net", "--allow-write"],
-    });
+    const ours = await (isFirst ? getByCommand : getByLibrary)(`http://${host}:${port}/`, folder);
 
-    assertEquals([theirs.code, theirs.stderr, ours.code], [0, "", 0]);
+    assertEquals([theirs.code, theirs.stderr], [0, ""]);
     assertEquals(await Deno.readTextFile(`${folder}/theirs.html`), page);
     assertEquals(await Deno.readTextFile(`${folder}/ours.html`), page);
-    assertEquals(stable(ours.stdout), stable(theirs.stdout));
+    assertEquals(stable(ours), stable(theirs.stdout));
     const [their, our] = recorded;
     assertEquals(stable(our!.received), stable(their!.received));
     const asked = our!.sent.split("\r\n");
@@ -157,11 +188,11 @@ for (const exercise of TUTORIAL.exercised) {
       throw new Error("no python3 says its version");
     });
   }
-  for (const [version, python] of pythons) {
+  for (const [at, [version, python]] of pythons.entries()) {
     testPeer(
       `tutorial on Python ${version}: ${exercise}`,
       TUTORIAL.needs,
-      () => EXERCISES[exercise](python),
+      () => EXERCISES[exercise](python, at === 0),
     );
   }
 }

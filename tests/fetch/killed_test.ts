@@ -1,26 +1,29 @@
 /**
- * Processes that end at any moment: `kill -9` and signals, at random and at each system call that
- * changes a file. What is called FILE is whole, and -C comes to a success.
+ * Processes that end at any moment: `kill -9` and signals, at random and at the system calls that
+ * change a file. What is called FILE is whole, and -C comes to a success.
  *
- * `SWEEP_PROCESSES=1000 FUZZ_SEED=1 deno test --allow-all tests/fetch/killed_test.ts` tries more.
+ * `THOROUGH=1 FUZZ_SEED=1 deno task test tests/fetch/killed_test.ts` tries each system call, and
+ * `SWEEP_PROCESSES=1000` so many random moments.
  *
  * @module
  */
 import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
+import { download } from "../../fetch.ts";
 import { EXIT } from "../../mod.ts";
 import { isSame, noise } from "../support/bytes.ts";
-import { MODES, runFetch, startFetch } from "../support/fetch.ts";
+import { MODES, startFetch } from "../support/fetch.ts";
 import { characterOf, Fickle, Random } from "../support/fickle.ts";
 import { Folder } from "../support/folder.ts";
 import { SEED } from "../support/fuzz.ts";
-import { type Asked, Origin } from "../support/origin.ts";
+import { type Answer, type Asked, HOLD, Origin } from "../support/origin.ts";
 import { writeRecord } from "../support/output.ts";
 import { testPeer } from "../support/peers.ts";
 import { denoArgs, run } from "../support/process.ts";
 import { response } from "../support/replies.ts";
+import { rounds, THOROUGH } from "../support/thorough.ts";
 
 /** How many random trials there are. */
-const PROCESSES = Number(Deno.env.get("SWEEP_PROCESSES") ?? 24);
+const PROCESSES = Number(Deno.env.get("SWEEP_PROCESSES") ?? rounds(24));
 /** What ends a process, and with what exit code it says so. */
 const SIGNALS = { SIGKILL: 137, SIGTERM: 143, SIGINT: EXIT.interrupted } as const;
 type Signal = keyof typeof SIGNALS;
@@ -57,8 +60,8 @@ async function trial(number: number) {
     if (code === EXIT.ok) assertEquals(folder.names, ["f"], story.join("\n"));
   }
   server.healthy = true;
-  const { code, stderr } = await runFetch(folder, ["-C", "-o", "f", server.url]);
-  assertEquals([code, folder.names], [EXIT.ok, ["f"]], [...story, stderr].join("\n"));
+  await download(server.url, { output: folder.file("f"), resume: true });
+  assertEquals(folder.names, ["f"], story.join("\n"));
   const isVersion = server.versions.some(({ body }) => isSame(body, folder.bytes("f")));
   assert(isVersion, story.join("\n"));
 }
@@ -71,7 +74,7 @@ Deno.test(`fetch.ts ended at a random moment mixes nothing: ${PROCESSES} trials`
   for (let number = 0; number < PROCESSES; number++) await trial(number);
 });
 
-// --- At each system call -----------------------------------------------------
+// --- At the system calls that change a file ----------------------------------
 
 /** Files that are worth two connections. */
 const BODY = noise(2_200_000, 1), OTHER = noise(2_300_000, 2);
@@ -80,12 +83,19 @@ const BODY = noise(2_200_000, 1), OTHER = noise(2_300_000, 2);
 class Replaced extends Origin {
   /** When it was, if it was. */
   replaced: Date | undefined;
+  /** Whether it sends a part only, and holds the connection. */
+  stalls = false;
 
   constructor() {
     super((asked) => this.#answer(asked));
   }
 
-  #answer({ headers }: Asked) {
+  #answer(asked: Asked): Answer {
+    const [head, body] = this.#whole(asked);
+    return this.stalls ? [head, body.subarray(0, 2_000_000), HOLD] : [head, body];
+  }
+
+  #whole({ headers }: Asked) {
     const { replaced } = this, body = replaced ? OTHER : BODY;
     const etag = replaced ? '"2"' : '"1"', modified = (replaced ?? new Date(0)).toUTCString();
     const fields = [`ETag: ${etag}`, `Last-Modified: ${modified}`];
@@ -100,84 +110,124 @@ class Replaced extends Origin {
   }
 }
 
-/** What changes files, or their names. */
-const CALLS = ["ftruncate", "write", "rename", "unlink", "linkat"];
+/** A system call that is about to change a file: the `count`th such call of a thread. */
+type Point = [call: string, file: string, count?: number];
 
-/** Runs fetch.ts and sends a signal at the `count`th such call that concerns its files. */
+/** Before each of these, other files are there or other bytes are in them. */
+const RECORD: Point[] = [
+  ["ftruncate", "f.part"],
+  ["write", "f.part.json.new"],
+  ["rename", "f.part.json.new"],
+  ["write", "f.part"],
+];
+const END: Point[] = [["rename", "f.part"], ["unlink", "f.part.json"]];
+
+/** All that changes files, or their names. */
+const CALLS = ["ftruncate", "write", "rename", "unlink", "linkat"];
+const FILES = ["f", "f.part", "f.part.json", "f.part.json.new"];
+
+/** Runs fetch.ts and sends a signal before such a call that concerns one of these files. */
 async function endedIn(
   folder: Folder,
-  call: string,
-  count: number,
+  [call, file, count = 1]: Point,
   signal: Signal,
   args: string[],
 ) {
-  const paths = ["f", "f.part", "f.part.json", "f.part.json.new"]
-    .flatMap((name) => ["-P", folder.file(name)]);
+  const paths = (file === "any" ? FILES : [file]).flatMap((name) => ["-P", folder.file(name)]);
   const inject = ["-e", `trace=${call}`, "-e", `inject=${call}:signal=${signal}:when=${count}`];
+  const quiet = ["-f", "-qq", "-o", "/dev/null"];
   const command = denoArgs("fetch.ts", ["-o", folder.file("f"), ...args]);
-  return await run("strace", [
-    "-f",
-    "-qq",
-    "-o",
-    "/dev/null",
-    ...paths,
-    ...inject,
-    Deno.execPath(),
-    ...command,
-  ]);
+  return await run("strace", [...quiet, ...paths, ...inject, Deno.execPath(), ...command]);
 }
 
+/** What is there before fetch.ts is started. */
+type Prepare = (folder: Folder, origin: Replaced) => void;
+
+/** Goes on with what a killed process left; every other time with a newer version. */
+async function assertGoesOn(folder: Folder, origin: Replaced, told: string, replace: boolean) {
+  const file = fileIn(folder);
+  assert(file === undefined || isSame(file, BODY), told);
+  if (replace) origin.replaced = new Date();
+  await download(origin.url(), { output: folder.file("f"), resume: true });
+  assertEquals(folder.names, ["f"], told);
+  assert(isSame(folder.bytes("f"), replace ? OTHER : BODY), told);
+}
+
+/** Kills fetch.ts at a point, if it comes there, and goes on; returns whether it came there. */
+async function killedAt(point: Point, args: string[], prepare: Prepare, replace: boolean) {
+  await using folder = new Folder();
+  await using origin = new Replaced();
+  prepare(folder, origin);
+  const { code, stderr } = await endedIn(folder, point, "SIGKILL", [...args, origin.url()]);
+  await assertGoesOn(folder, origin, `${point}: ${stderr}, left ${folder.names}`, replace);
+  return code === SIGNALS.SIGKILL;
+}
+
+const partOf = (body: Uint8Array, etag: string): Prepare => (folder, origin) => {
+  folder.write("f.part", body.subarray(0, 1_000_000));
+  writeRecord(folder, "f.part", { url: origin.url(), etag, total: BODY.length });
+};
+
 for (
-  const [what, args, prepare] of [
-    ["that starts", [], () => {}],
-    ["over two connections", ["--connections=2"], () => {}],
-    ["that takes a free name", ["--no-clobber"], () => {}],
-    ["that goes on", ["-C"], (folder, origin) => {
-      folder.write("f.part", BODY.subarray(0, 1_000_000));
-      writeRecord(folder, "f.part", { url: origin.url(), etag: '"1"', total: BODY.length });
-    }],
-    ["that starts over", ["-C"], (folder, origin) => {
-      folder.write("f.part", OTHER.subarray(0, 1_000_000));
-      writeRecord(folder, "f.part", { url: origin.url(), etag: '"0"', total: BODY.length });
-    }],
-  ] as [string, string[], (folder: Folder, origin: Origin) => void][]
+  const [what, args, points, prepare] of [
+    ["that starts", [], [...RECORD, ...END], () => {}],
+    ["over two connections", ["--connections=2"], [
+      ["write", "f.part.json.new", 2],
+      ["rename", "f.part.json.new", 2],
+      ["write", "f.part"],
+      ["write", "f.part", 2],
+      ["write", "f.part.json.new", 3],
+      ["rename", "f.part.json.new", 3],
+    ], () => {}],
+    ["that takes a free name", ["--no-clobber"], [
+      ["linkat", "f.part"],
+      ["unlink", "f.part"],
+      ["unlink", "f.part.json"],
+    ], () => {}],
+    ["that goes on", ["-C"], [...RECORD, ...END], partOf(BODY, '"1"')],
+    ["that starts over", ["-C"], RECORD, partOf(OTHER, '"0"')],
+  ] as [string, string[], Point[], Prepare][]
 ) {
-  testPeer(`fetch.ts ${what}, killed at any system call, mixes nothing`, ["strace"], async () => {
+  testPeer(`fetch.ts ${what}, killed at a system call, mixes nothing`, ["strace"], async () => {
+    for (const [at, point] of points.entries()) {
+      const isKilled = await killedAt(point, args, prepare, at % 2 === 1);
+      assert(isKilled, `there is no ${point}`);
+    }
+    if (!THOROUGH) return;
     for (const call of CALLS) {
-      for (let count = 1, isKilled = true; isKilled; count++) {
-        await using folder = new Folder();
-        await using origin = new Replaced();
-        prepare(folder, origin);
-        const { code, stderr } = await endedIn(folder, call, count, "SIGKILL", [
-          ...args,
-          origin.url(),
-        ]);
-        isKilled = code === SIGNALS.SIGKILL;
-        const told = `${call} ${count}: ${stderr}, left ${folder.names}`, file = fileIn(folder);
-        assert(file === undefined || isSame(file, BODY), told);
-        if (count % 2 === 0) origin.replaced = new Date();
-        const again = await runFetch(folder, ["-C", "-o", "f", origin.url()]);
-        assertEquals([again.code, folder.names], [EXIT.ok, ["f"]], told + again.stderr);
-        assert(isSame(folder.bytes("f"), origin.replaced ? OTHER : BODY), told);
-      }
+      let count = 1;
+      while (await killedAt([call, "any", count], args, prepare, count % 2 === 0)) count++;
     }
   });
 }
 
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
+for (const replace of [false, true]) {
+  const then = replace ? "starts over with a newer version" : "goes on";
+  Deno.test(`fetch.ts killed in the body ${then}`, async () => {
+    await using folder = new Folder();
+    await using origin = new Replaced();
+    origin.stalls = true;
+    await using child = startFetch(folder, MODES["FILE.part"], ["-o", "f", origin.url()]);
+    await folder.grown("f.part", 1);
+    await child.stop("SIGKILL");
+    origin.stalls = false;
+    await assertGoesOn(folder, origin, `left ${folder.names}`, replace);
+  });
+}
+
+for (const [signal, points] of [["SIGINT", [...RECORD, ...END]], ["SIGTERM", END]] as const) {
   testPeer(
-    `fetch.ts with ${signal} at any system call says whether FILE is there`,
+    `fetch.ts with ${signal} at a system call says whether FILE is there`,
     ["strace"],
     async () => {
-      for (const call of CALLS) {
-        for (let count = 1; count <= 2; count++) {
-          await using folder = new Folder();
-          await using origin = new Replaced();
-          const { code } = await endedIn(folder, call, count, signal, [origin.url()]);
-          const told = `${call} ${count}: ${code}, left ${folder.names}`;
-          if (code === EXIT.ok) assertEquals(folder.names, ["f"], told);
-          else assertEquals([code, folder.names.includes("f")], [SIGNALS[signal], false], told);
-        }
+      const all = CALLS.flatMap((call): Point[] => [[call, "any"], [call, "any", 2]]);
+      for (const point of THOROUGH ? all : points) {
+        await using folder = new Folder();
+        await using origin = new Replaced();
+        const { code } = await endedIn(folder, point, signal, [origin.url()]);
+        const told = `${point}: ${code}, left ${folder.names}`;
+        if (code === EXIT.ok) assertEquals(folder.names, ["f"], told);
+        else assertEquals([code, folder.names.includes("f")], [SIGNALS[signal], false], told);
       }
     },
   );

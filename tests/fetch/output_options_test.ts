@@ -9,6 +9,7 @@ import { noise } from "../support/bytes.ts";
 import { assertUsage, SHA256, testOption } from "../support/options.ts";
 import { MODIFIED } from "../support/origin.ts";
 import { writeRecord } from "../support/output.ts";
+import { some } from "../support/thorough.ts";
 
 testOption("--output", "names the file of each URL, the others have their own", async (run) => {
   const { code, folder } = await run("-o", "a", "--output=b", "/text", "/200x", "/200y?query");
@@ -24,10 +25,10 @@ testOption("--output", "- gives the bytes alone, and the head to stderr", async 
 });
 
 testOption("--continue", "goes on where a partial file ends", async (run, folder, origin) => {
-  for (const continuing of [["-C"], ["--continue"], ["-C", "-"]]) {
+  for (const continuing of ["-C", "--continue"]) {
     folder.write("f.part", noise(256).subarray(0, 100));
     writeRecord(folder, "f.part", { url: origin.url("/file"), total: 256 });
-    const { code, asked, stderr } = await run(...continuing, "--output", "f", "/file");
+    const { code, asked, stderr } = await run(continuing, "--output", "f", "/file");
     assertEquals([code, folder.bytes("f")], [EXIT.ok, noise(256)], stderr);
     assertEquals(asked.map(({ headers }) => headers.get("range")), ["bytes=100-"]);
     assertEquals(asked[0]!.headers.get("if-range"), MODIFIED);
@@ -43,13 +44,13 @@ testOption("--continue", "takes what another program left for a part of an older
   run,
   folder,
 ) => {
-  for (const name of ["f", "f.part"]) {
-    folder.write(name, noise(256).subarray(0, 100)); // its time is now
-    const { code, asked } = await run("-C", "-o", "f", "/file");
-    assertEquals([code, folder.bytes("f"), folder.names], [EXIT.ok, noise(256), ["f"]]);
-    assertEquals(asked.map(({ headers }) => headers.get("range")), [null, "bytes=100-"]);
-    Deno.removeSync(folder.file("f"));
-  }
+  folder.write("f", noise(256).subarray(0, 100)); // its time is now
+  folder.write("g.part", noise(256).subarray(0, 100));
+  const { code, asked } = await run("-C", "-o", "f", "-o", "g", "/file", "/file");
+  assertEquals([code, folder.names], [EXIT.ok, ["f", "g"]]);
+  for (const name of folder.names) assertEquals(folder.bytes(name), noise(256));
+  const ranges = [null, "bytes=100-"];
+  assertEquals(asked.map(({ headers }) => headers.get("range")), [...ranges, ...ranges]);
 });
 
 testOption("--no-clobber", "fails rather than replace a file", async (run, folder) => {
@@ -63,26 +64,30 @@ testOption("--no-clobber", "fails rather than replace a file", async (run, folde
 
 testOption("--max-filesize", "takes bytes, K, M or G", async (run) => {
   for (const [size, limit] of [["999", 999], ["2K", 2048], ["1m", 1024 * 1024]] as const) {
-    assertEquals((await run("--max-filesize", size, `/size${limit}`)).code, EXIT.ok);
-    const { code, stderr } = await run("--max-filesize", size, `/size${limit + 1}`);
-    assertEquals(code, EXIT.size);
-    assertEquals(stderr, `fetch: larger than ${limit} bytes (--max-filesize)\n`);
+    const urls = [`/size${limit}`, `/size${limit + 1}`];
+    const { code, stderr, folder } = await run("--max-filesize", size, ...urls);
+    assertEquals([code, folder.bytes(`size${limit}`).length], [EXIT.size, limit]);
+    assertEquals(folder.names.includes(`size${limit + 1}`), false);
+    assertMatch(stderr, /^saved .*\nfetch: larger than \d+ bytes \(--max-filesize\)\n$/);
+    assertStringIncludes(stderr, `larger than ${limit} bytes`);
   }
   assertEquals((await run("--max-filesize=2G", "/text")).code, EXIT.ok);
-  for (const bad of ["1.5K", "-1", "5T", "many", "1e3"]) {
+  for (const bad of some(["5T", "1.5K", "-1", "many", "1e3"])) {
     assertUsage(await run("--max-filesize", bad, "/text"), /--max-filesize takes .*K, M or G/);
   }
 });
 
 testOption("--sha256", "checks the file, in small or capital digits", async (run, folder) => {
-  for (const digest of [SHA256, SHA256.toUpperCase()]) {
-    assertEquals((await run("--sha256", digest, "/text")).code, EXIT.ok);
-  }
+  const digests = ["--sha256", SHA256, "--sha256", SHA256.toUpperCase()];
+  assertEquals(
+    (await run(...digests, "-o", "text", "-o", "again", "/text", "/text")).code,
+    EXIT.ok,
+  );
   folder.write("text", "old");
   const { code, stderr } = await run("--sha256", SHA256.replace("9", "8"), "/text");
   assertEquals([code, folder.text("text")], [EXIT.checksum, "old"]);
   assertStringIncludes(stderr, `fetch: the SHA-256 is ${SHA256}, not 882d9e3e`);
-  for (const bad of ["abc", `${SHA256}0`, SHA256.replace("9", "g")]) {
+  for (const bad of some([`${SHA256}0`, "abc", SHA256.replace("9", "g")])) {
     assertUsage(await run("--sha256", bad, "/text"), /--sha256 takes 64 hex digits, not /);
   }
 });
@@ -99,9 +104,8 @@ testOption("--sha256", "checks what was there before, and what goes to stdout", 
 });
 
 testOption("--remote-time", "gives the file the time of Last-Modified", async (run, folder) => {
-  await run("-R", "-o", "remote", "/file");
+  await run("-R", "-o", "remote", "-o", "none", "/file", "/text");
   await run("-o", "local", "/file");
-  await run("--remote-time", "-o", "none", "/text");
   assertEquals(Deno.statSync(folder.file("remote")).mtime, new Date(MODIFIED));
   for (const name of ["local", "none"]) {
     const { mtime } = Deno.statSync(folder.file(name));

@@ -4,7 +4,9 @@
  * @module
  */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@^1.0.0";
+import { download } from "../../fetch.ts";
 import { EXIT } from "../../mod.ts";
+import { rejectsWith } from "../support/assertions.ts";
 import { isPrefix, isSame } from "../support/bytes.ts";
 import { MODES, runFetch, startFetch } from "../support/fetch.ts";
 import { Folder } from "../support/folder.ts";
@@ -17,10 +19,15 @@ for (const { how, partial, written, permissions, says } of WAYS) {
     await using folder = new Folder();
     await using origin = new Origin((asked) => serveResource(asked, { body: BODY }));
     Deno.mkdirSync(folder.file("f"));
-    for (const args of [["-o", "f"], ["-o", "f/"], ...partial ? [["-C", "-o", "f"]] : []]) {
-      const { code, stderr } = await runFetch(folder, [...args, origin.url()], { permissions });
+    for (const name of ["f", "f/"]) {
+      const args = ["-o", name, origin.url()];
+      const { code, stderr } = await runFetch(folder, args, { permissions });
       assertEquals(code, EXIT.write, stderr);
       assertMatch(stderr, /^fetch: cannot write f\/?: .*folder|directory/i);
+    }
+    if (partial) {
+      const pending = download(origin.url(), { output: folder.file("f"), resume: true });
+      assertMatch((await rejectsWith(EXIT.write, pending)).message, /folder|directory/i);
     }
     assertEquals([folder.names, [...Deno.readDirSync(folder.file("f"))]], [["f"], []]);
   });
@@ -30,16 +37,19 @@ for (const { how, partial, written, permissions, says } of WAYS) {
     await using origin = new Origin((asked) => serveResource(asked, { body: BODY }));
     folder.write("f", "old");
     const long = "n".repeat(300);
-    for (const name of ["missing/f", "f/below", long]) {
-      for (const options of partial ? [[], ["-C"]] : [[]]) {
-        const args = [...options, "-o", name, origin.url()];
-        const { code, stderr } = await runFetch(folder, args, { permissions });
-        assertEquals(code, EXIT.write, stderr);
-        assertStringIncludes(stderr, `fetch: cannot write ${name}`);
-        assertEquals(stderr.trimEnd().split("\n").length, 1);
-        if (partial) assertEquals(origin.requests.length, 0, "the server was asked");
-      }
+    const names = ["missing/f", "f/below", long], words = names.flatMap((name) => ["-o", name]);
+    const urls = names.map(() => origin.url());
+    const { code, stderr } = await runFetch(folder, [...words, ...urls], { permissions });
+    assertEquals(code, EXIT.write, stderr);
+    const errors = stderr.trimEnd().split("\n");
+    assertEquals(errors.length, names.length);
+    for (const [at, name] of names.entries()) {
+      assertStringIncludes(errors[at]!, `fetch: cannot write ${name}`);
+      if (!partial) continue;
+      const pending = download(origin.url(), { output: folder.file(name), resume: true });
+      await rejectsWith(EXIT.write, pending, `cannot write ${folder.file(name)}`);
     }
+    if (partial) assertEquals(origin.requests.length, 0, "the server was asked");
     assertEquals([folder.names, folder.text("f")], [["f"], "old"]);
   });
 
@@ -107,7 +117,7 @@ for (const { how, partial, written, permissions, says } of WAYS) {
     await using origin = new Origin((asked) => serveResource(asked, { body }));
     folder.write("f", "old");
     const args = denoArgs("fetch.ts", ["-o", "f", origin.url()], permissions);
-    for (const signal of ["", 'trap "" XFSZ;']) {
+    for (const signal of partial ? ["", 'trap "" XFSZ;'] : [""]) {
       const limited = `${signal} ulimit -f 131072; exec "$@"`; // in units of 512 bytes
       const { code, stderr } = await run("sh", ["-c", limited, "sh", Deno.execPath(), ...args], {
         cwd: folder.path,

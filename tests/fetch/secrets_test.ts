@@ -12,33 +12,44 @@ import { each, runScript } from "../support/process.ts";
 import { HELLO, redirect } from "../support/replies.ts";
 import { clientEnds, closedPort, FakeServer, replying, urlOf } from "../support/servers.ts";
 
-/** What fetch.ts is asked for, with secrets in it. */
+/** URLs with secrets in them, and what asking for them comes to. */
 // deno-fmt-ignore
-const WITH_SECRETS: [what: string, code: number, ...args: string[]][] = [
-  ["the dialogue", 0, "-v", "-u", "ann:secret", "-H", "Cookie: secret", "http://ann:secret@HOST/"],
-  ["the dialogue with a header", 0, "-v", "-H", "Authorization: secret", "http://ann:secret@HOST/"],
-  ["JSON", 0, "--json", "--timing", "http://ann:secret@HOST/"],
-  ["JSON over a redirect", 0, "--json", "http://ann:secret@HOST/redirect"],
-  ["the dialogue of a redirect", 0, "-v", "http://ann:secret@HOST/redirect"],
-  ["HEAD", 0, "-I", "--no-location", "http://ann:secret@HOST/redirect"],
-  ["a proxy", 0, "-v", "-x", "http://ann:secret@HOST", "http://bob:secret@a.example/"],
+const URLS: [what: string, code: number, url: string][] = [
+  ["a good answer", 0, "http://ann:secret@HOST/"],
+  ["a redirect", 0, "http://ann:secret@HOST/redirect"],
   ["a status of 400 or more", 22, "http://ann:secret@HOST/404"],
-  ["a status of 400 or more, JSON", 22, "--json", "http://ann:secret@HOST/404"],
   ["a refused redirect", 47, "http://ann:secret@HOST/refused"],
-  ["a loop", 47, "-v", "http://ann:secret@HOST/loop"],
+  ["a loop", 47, "http://ann:secret@HOST/loop"],
   ["a bad reply", 8, "http://ann:secret@HOST/bad"],
-  ["nobody there", 7, "http://ann:secret@CLOSED/"],
-  ["a proxy that is not there", 7, "-x", "http://ann:secret@CLOSED", "http://bob:secret@HOST/"],
-  ["a host that is not known", 6, "-v", `http://ann:secret@${"a".repeat(64)}.example/`],
+  ["nobody there", 7, "http://ann:secret@CLOSED/closed"],
+  ["a host that is not known", 6, `http://ann:secret@${"a".repeat(64)}.example/host`],
   ["a port that is none", 3, "http://ann:secret@HOST:x/"],
   ["a scheme that is none", 1, "ftp://ann:secret@HOST/"],
   ["a password with a slash", 3, "http://ann:p/secret@HOST/"],
+];
+
+/** Options with secrets in them, and the exit code. */
+// deno-fmt-ignore
+const OPTIONS: [what: string, code: number, ...args: string[]][] = [
+  ["the dialogue", 0, "-v", "-u", "ann:secret", "-H", "Cookie: secret", "http://ann:secret@HOST/"],
+  ["the dialogue with a header", 0, "-v", "-H", "Authorization: secret", "http://ann:secret@HOST/"],
+  ["HEAD of a redirect", 0, "-I", "--no-location", "http://ann:secret@HOST/redirect"],
+  ["a proxy", 0, "-v", "-x", "http://ann:secret@HOST", "http://bob:secret@a.example/"],
+  ["a proxy that is not there", 7, "-x", "http://ann:secret@CLOSED", "http://bob:secret@HOST/"],
   ["a proxy that is none", 3, "-x", "http://ann:secret@HOST:x", "http://HOST/"],
   ["a proxy of another kind", 1, "-x", "socks4://ann:secret@HOST", "http://HOST/"],
   ["a SOCKS5 proxy that is not there", 7, "-v", "-x", "socks5://ann:secret@CLOSED", "http://HOST/"],
   ["a user without password", 2, "-u", "secret", "http://HOST/"],
   ["a header without colon", 2, "-H", "Authorization Bearer secret", "http://HOST/"],
   ["a header with a line end", 2, "-H", "Authorization: secret\r\nA: b", "http://HOST/"],
+];
+
+/** All URLs in each form of output, and the options one by one. */
+// deno-fmt-ignore
+const WITH_SECRETS: typeof OPTIONS = [
+  ...[[], ["-v"], ["--json", "--timing"], ["-I"]].map((form): typeof OPTIONS[number] =>
+    [`all URLs, ${form}`, 22, ...form, ...URLS.map(([, , url]) => url)]),
+  ...OPTIONS,
 ];
 
 Deno.test("fetch.ts never shows a secret", async (t) => {
@@ -58,16 +69,19 @@ Deno.test("fetch.ts never shows a secret", async (t) => {
   const hosts = { HOST: `127.0.0.1:${server.port}`, CLOSED: `127.0.0.1:${closedPort()}` };
   const results = await each([...WITH_SECRETS.entries()], ([at, [, , ...words]]) => {
     const args = words.map((word) => word.replace(/HOST|CLOSED/, (name) => hosts[name as "HOST"]));
-    const output = `--output=${folder.file(`${at}`)}`;
+    const output = `--output-dir=${folder.file(`${at}`)}`;
     return runScript("fetch.ts", ["--retry=0", output, ...args]);
   });
   for (const [at, { code, stdout, stderr }] of results.entries()) {
-    const [what, expected] = WITH_SECRETS[at]!;
+    const [what, expected, form] = WITH_SECRETS[at]!;
     await t.step(what, () => {
       const shown = stdout + stderr;
       assertEquals(code, expected, shown);
       assert(!/secret|c2VjcmV0|OnNlY3JldA|zZWNyZX/.test(shown), shown);
     });
+    if (form !== "--json") continue;
+    const codes = stdout.trimEnd().split("\n").map((line) => JSON.parse(line).error?.code ?? 0);
+    assertEquals(codes, URLS.map(([, code]) => code));
   }
   // they were sent where they belong
   assert(heads.some((head) => head.includes(`\nAuthorization: Basic ${btoa("ann:secret")}`)));

@@ -11,6 +11,7 @@ import { Folder } from "../support/folder.ts";
 import { Origin } from "../support/origin.ts";
 import { denoArgs, run } from "../support/process.ts";
 import { response } from "../support/replies.ts";
+import { some } from "../support/thorough.ts";
 
 /** More than a pipe holds. */
 const MUCH = Array.from({ length: 25 }, (_, at) => `X-${at}: ${"x".repeat(10_000)}`);
@@ -48,14 +49,18 @@ const ENDS: [how: string, args: string[], signal: Deno.Signal | undefined, code:
   ["SIGTERM", [], "SIGTERM", 143],
 ];
 
+/** What is written to stdout. */
+const WRITTEN = [["-o", "f"], ["--json", "-o", "g"], ["-I"]];
+
 for (const [how, args, signal, code] of ENDS) {
   Deno.test(`fetch.ts whose stdout nobody reads is ended by ${how}`, async () => {
     await using folder = new Folder();
     await using origin = talking();
-    for (const options of [["-o", "f"], ["--json", "-o", "g"], ["-I"]]) {
+    // they only wait, so they do it side by side
+    await Promise.all((how === "SIGTERM" ? some(WRITTEN) : WRITTEN).map(async (options) => {
       const words = [...args, ...options, origin.url()];
       assertEquals(await stuck(folder, words, "stdout", signal), code, words.join(" "));
-    }
+    }));
   });
 
   Deno.test(`fetch.ts -o - whose stdout nobody reads is ended by ${how}`, async () => {

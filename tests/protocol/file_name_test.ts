@@ -4,7 +4,7 @@
  * @module
  */
 import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
-import { fileName } from "../../fetch.ts";
+import { fileName, plainPath } from "../../protocol/file_name.ts";
 import { fc } from "../support/fuzz.ts";
 
 // deno-fmt-ignore
@@ -59,4 +59,9 @@ Deno.test("fileName is safe for any path", () => {
     }),
     { numRuns: 500 },
   );
+});
+
+Deno.test("plainPath makes two spellings of a path equal", () => {
+  const plain = { "-": "-", "./f": "f", "d//./f": "d/f", "/tmp/../f": "/tmp/../f", "/a/./": "/a" };
+  for (const [path, expected] of Object.entries(plain)) assertEquals(plainPath(path), expected);
 });

@@ -9,9 +9,10 @@ import vm from "node:vm";
 import { bytesOf, joined } from "../support/bytes.ts";
 import { fc, SEED } from "../support/fuzz.ts";
 import { CHUNKED, OK, type Outcome, readReply, REPLIES } from "../support/replies.ts";
+import { rounds } from "../support/thorough.ts";
 
 /** How often a property is tried. */
-const RUNS = { numRuns: 500 };
+const RUNS = { numRuns: rounds(800) };
 
 /** A response, and how it is written down. */
 interface Model {
@@ -181,7 +182,7 @@ Deno.test("ResponseReader takes EOF for the end where EOF frames the body, but n
   }
 });
 
-const MUTATED_REPLIES = 40_000;
+const MUTATED_REPLIES = rounds(40_000);
 
 /** Numbers from 0 to `below - 1` that the seed decides: mulberry32. */
 function random(seed: number): (below: number) => number {

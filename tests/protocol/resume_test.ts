@@ -45,6 +45,9 @@ const DATED: VersionRecord = { ...RECORD, etag: undefined };
 /** The same of a size that nobody knows. */
 const ENDLESS: VersionRecord = { ...RECORD, total: undefined };
 
+/** How its bytes are those of the answer. */
+const PLAIN = { decoded: false, range: undefined };
+
 const REST: Question = { missing: { first: 400 } };
 const GAP: Question = { missing: { first: 400, last: 499 } };
 const END: Question = { missing: { first: 1000 } };
@@ -172,7 +175,35 @@ const ROWS: Row[] = [
 
 for (const [what, question, record, answer, length, verdict] of ROWS) {
   Deno.test(`judge: ${what} → ${verdict}`, () => {
-    assertEquals(told(judge(question, record, headOf(...answer), length)), verdict);
+    assertEquals(
+      told(judge(question, record, { url: URL_ASKED, head: headOf(...answer), length })),
+      verdict,
+    );
+  });
+}
+
+for (
+  const [where, url, source, verdicts] of [
+    ["the same URL", URL_ASKED, URL_ASKED, ["rest of 600, 1000 in all", "complete"]],
+    ["the same with another query", `${URL_ASKED}?2`, URL_ASKED, [
+      "rest of 600, 1000 in all",
+      "complete",
+    ]],
+    ["a mirror", "http://127.0.0.2/file", URL_ASKED, ["other", "other"]],
+    ["a mirror, where none was noted", "http://127.0.0.2/file", undefined, [
+      "rest of 600, 1000 in all",
+      "complete",
+    ]],
+  ] as const
+) {
+  Deno.test(`judge: an answer from ${where}`, () => {
+    const record = { ...RECORD, source };
+    const rest = headOf(206, "Content-Range: bytes 400-999/1000", ETAG), end = headOf(416, ETAG);
+    assertEquals([
+      told(judge(REST, record, { url, head: rest, length: 600 })),
+      told(judge(END, record, { url, head: end, length: 0 })),
+      told(judge(REST, record, { url, head: headOf(200, ETAG), length: 9 })),
+    ], [...verdicts, "whole of 9"]);
   });
 }
 
@@ -211,7 +242,7 @@ const anyMissing = fc.tuple(size, fc.option(size, { nil: undefined }))
 Deno.test("judge says rest only if the validator is repeated and nothing contradicts", () => {
   fc.assert(
     fc.property(anyRecord, anyHead, anyMissing, total, (record, answer, missing, length) => {
-      const verdict = judge({ missing }, record, answer.head, length);
+      const verdict = judge({ missing }, record, { url: URL_ASKED, head: answer.head, length });
       if (verdict.is !== "rest") return;
       const validator = validatorOf(record)!;
       const name = validator === record.etag ? "ETag" : "Last-Modified";
@@ -227,7 +258,7 @@ Deno.test("judge says rest only if the validator is repeated and nothing contrad
 Deno.test("judge says rest only for bytes from the first missing one on, within the total", () => {
   fc.assert(
     fc.property(anyRecord, anyHead, anyMissing, total, (record, { head }, missing, length) => {
-      const verdict = judge({ missing }, record, head, length);
+      const verdict = judge({ missing }, record, { url: URL_ASKED, head, length });
       if (verdict.is !== "rest") return;
       assertEquals(head.status, 206);
       assert(verdict.length > 0 && missing.first + verdict.length <= verdict.total);
@@ -242,7 +273,7 @@ Deno.test("judge says rest only for bytes from the first missing one on, within 
 Deno.test("judge says complete only after a 416 at the known end", () => {
   fc.assert(
     fc.property(anyRecord, anyHead, anyMissing, total, (record, { head }, missing, length) => {
-      const verdict = judge({ missing }, record, head, length);
+      const verdict = judge({ missing }, record, { url: URL_ASKED, head, length });
       if (verdict.is === "complete") {
         assertEquals([head.status, record.total], [416, missing.first]);
       }
@@ -301,9 +332,10 @@ Deno.test("recordOf and parseRecord keep what the answer said", () => {
     ...['ETag: W/"1"', `Last-Modified: ${MODIFIED}`, `Date: ${LATER}`, "Content-Type: a/b"],
     ...["Content-Encoding: identity", "Content-Encoding: br"],
   );
-  const record = recordOf(URL_ASKED, head, { total: 9, decoded: false, range: undefined });
+  const record = recordOf(URL_ASKED, { url: `${URL_ASKED}?a#b`, head, length: 9 }, PLAIN);
   assertEquals(parseRecord(JSON.stringify(record)), {
     url: URL_ASKED,
+    source: URL_ASKED,
     etag: 'W/"1"',
     lastModified: MODIFIED,
     date: LATER,
@@ -316,7 +348,7 @@ Deno.test("recordOf and parseRecord keep what the answer said", () => {
 
 Deno.test("recordOf takes several values of one field for one that nothing equals", () => {
   const head = headOf(200, 'ETag: "1"', 'ETag: "2"', `Date: ${LATER}`, `Date: ${LATER}`);
-  const { etag, date } = recordOf(URL_ASKED, head, { total: 9, decoded: false, range: undefined });
+  const { etag, date } = recordOf(URL_ASKED, { url: `${URL_ASKED}?a#b`, head, length: 9 }, PLAIN);
   assertEquals([etag, date, validatorOf({ etag })], ['"1", "2"', LATER, undefined]);
 });
 
@@ -395,15 +427,15 @@ for (
 ) {
   Deno.test(`judgeForeign: a version that is ${what} → ${expected}`, () => {
     const head = headOf(...answer);
-    const version = recordOf(URL_ASKED, head, { total: length, decoded: false, range: undefined });
+    const version = recordOf(URL_ASKED, { url: URL_ASKED, head, length }, PLAIN);
     assertEquals(judgeForeign(FOREIGN, version, head), expected);
   });
 }
 
 Deno.test("judgeForeign takes no decoded bytes, and an empty file for no part", () => {
-  const head = headOf(200, DATE, ETAG), rest = { total: 10, range: undefined };
-  const decoded = recordOf(URL_ASKED, head, { ...rest, decoded: true });
+  const head = headOf(200, DATE, ETAG), answer = { url: URL_ASKED, head, length: 10 };
+  const decoded = recordOf(URL_ASKED, answer, { ...PLAIN, decoded: true });
   assertEquals(judgeForeign(FOREIGN, decoded, head), "other");
-  const version = recordOf(URL_ASKED, head, { ...rest, decoded: false });
+  const version = recordOf(URL_ASKED, answer, PLAIN);
   assertEquals(judgeForeign({ ...FOREIGN, size: 0 }, version, head), "other");
 });

@@ -131,9 +131,7 @@ Deno.test("serve stops reading from a peer that never reads, and ends it in time
   });
   using greedy = await Caller.call(server.port);
   const taken = flood(greedy.conn, encode("\n".repeat(2 ** 16)));
-  let ended = false;
-  taken.then(() => ended = true);
-  while (!ended) await greets(server.port);
+  for (let i = 0; i < 100; i++) await greets(server.port);
   assert(await taken < 2 ** 25, "more than the buffers of the two sockets can hold");
   assertEquals(warnings, [`${greedy.address} was idle for 1 s`]);
 });
@@ -142,7 +140,7 @@ Deno.test("shutdown does not wait for a peer that never reads beyond grace", asy
   await using server = quickServer({ grace: 0.05 });
   using greedy = await Caller.call(server.port);
   const taken = flood(greedy.conn, encode("Ada\n".repeat(2 ** 14)));
-  for (let i = 0; i < 20; i++) await greets(server.port);
+  for (let i = 0; i < 5; i++) await greets(server.port);
   await server.shutdown();
   await taken;
 });
@@ -151,13 +149,13 @@ Deno.test("serve greets each of 300 busy connections", async () => {
   await using server = quickServer();
   await Promise.all(Array.from({ length: 300 }, async (_, name) => {
     using caller = await Caller.call(server.port);
-    for (let i = 0; i < 20; i++) await caller.asks(`${name}`, `Hello, ${name}!`);
+    for (let i = 0; i < 5; i++) await caller.asks(`${name}`, `Hello, ${name}!`);
     await caller.says("exit");
     await caller.hearsEnd();
   }));
   await server.shutdown();
   const { total, messages } = server.status();
-  assertEquals({ total, messages }, { total: 300, messages: 6000 });
+  assertEquals({ total, messages }, { total: 300, messages: 1500 });
 });
 
 Deno.test("serve ends at once in the middle of 300 busy connections", async () => {
@@ -168,7 +166,7 @@ Deno.test("serve ends at once in the middle of 300 busy connections", async () =
   const cut = callers.map(async (caller) => {
     for (let i = 0;; i++) {
       await caller.asks(`${i}`, `Hello, ${i}!`);
-      if (i === 20) busy.resolve();
+      if (i === 5) busy.resolve();
     }
   });
   await busy.promise;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { encode } from "./bytes.ts";
 import { Folder } from "./folder.ts";
 import { find } from "./peers.ts";
 import { run } from "./process.ts";
@@ -46,9 +47,42 @@ const LONG_AGO: Validity = ["20200101000000Z", "20200201000000Z"];
 
 const HERE = "DNS:localhost,IP:127.0.0.1,IP:::1";
 
-/** Makes a CA, an intermediate CA, and the servers' certificates. */
+const CA = [
+  "basicConstraints=critical,CA:TRUE",
+  "keyUsage=critical,keyCertSign",
+];
+
+/** The variable of the environment with the folder for the certificates that all files share. */
+export const SHARED = "TESTS_CERTIFICATES";
+
+/**
+ * Gives a CA, an intermediate CA, and the servers' certificates. In a run of `deno task test` the
+ * first file that asks makes them, for all.
+ */
 export async function makeCertificates(): Promise<Certificates> {
-  const made = new Folder("tls"), folder = made.path;
+  const shared = Deno.env.get(SHARED);
+  if (shared !== undefined) {
+    await makeOnce(shared);
+    return { ...await certificatesIn(shared), [Symbol.asyncDispose]: () => Promise.resolve() };
+  }
+  const made = new Folder("tls");
+  await makeIn(made.path);
+  return {
+    ...await certificatesIn(made.path),
+    [Symbol.asyncDispose]: () => made[Symbol.asyncDispose](),
+  };
+}
+
+/** Makes them, unless another file of the run did: where that is not over, waits for it. */
+async function makeOnce(folder: string) {
+  using lock = await Deno.open(`${folder}/made`, { create: true, append: true });
+  await lock.lock(true);
+  if ((await lock.stat()).size > 0) return;
+  await makeIn(folder);
+  await lock.write(encode("made"));
+}
+
+async function makeIn(folder: string) {
   await Deno.writeTextFile(`${folder}/index`, "");
   await Deno.writeTextFile(
     `${folder}/configuration`,
@@ -71,14 +105,13 @@ commonName = supplied
     const { code, stderr } = await run("openssl", args, { cwd: folder });
     if (code) throw new Error(`openssl ${args.join(" ")}: ${stderr}`);
   };
-
   const root = (name: string) =>
     openssl("req", "-x509", ...request(name, CA), "-out", `${name}.pem`);
   const issue = async (
     name: string,
-    issuer: string,
     extensions: string[],
-    [from, to]: Validity,
+    issuer = "intermediate",
+    [from, to] = now,
   ) => {
     await openssl("req", ...request(name, extensions), "-out", `${name}.csr`);
     // deno-fmt-ignore
@@ -88,47 +121,45 @@ commonName = supplied
       "-startdate", from, "-enddate", to,
       "-in", `${name}.csr`, "-out", `${name}.pem`,
     );
+    const pems = [name, issuer].map((name) => Deno.readTextFileSync(`${folder}/${name}.pem`));
+    await Deno.writeTextFile(`${folder}/${name}-chain.pem`, pems.join(""));
   };
   const now: Validity = [daysFromNow(-1), daysFromNow(2)];
-  const chain = async (
-    name: string,
-    alternativeNames: string,
-    issuer = "intermediate",
-    validity = now,
-  ): Promise<Chain> => {
-    const extensions = [
-      "basicConstraints=CA:FALSE", // a server's certificate is no CA's
-      `subjectAltName=${alternativeNames}`,
-    ];
-    await issue(name, issuer, extensions, validity);
-    const [leaf, rest] = [`${folder}/${name}.pem`, `${folder}/${issuer}.pem`];
-    const certificate = `${folder}/${name}-chain.pem`;
-    const pems = [await Deno.readTextFile(leaf), await Deno.readTextFile(rest)];
-    await Deno.writeTextFile(certificate, pems.join(""));
-    return { certificate, leaf, rest, key: `${folder}/${name}.key` };
-  };
-
   await root("ca");
   await root("stranger");
-  await issue("intermediate", "ca", CA, now);
-  const good = await chain("good", HERE);
+  await issue("intermediate", CA, "ca");
+  await issue("good", serverOf(HERE));
+  await issue("sina", serverOf("DNS:www.sina.com.cn"));
+  await issue("wrong-name", serverOf("DNS:wrong.example"));
+  await issue("expired", serverOf(HERE), "intermediate", LONG_AGO);
+  await issue("unknown-ca", serverOf(HERE), "stranger");
+}
+
+/** What `makeIn` made in a folder. */
+async function certificatesIn(folder: string): Promise<Omit<Certificates, keyof AsyncDisposable>> {
+  const chain = (name: string, issuer = "intermediate"): Chain => ({
+    certificate: `${folder}/${name}-chain.pem`,
+    leaf: `${folder}/${name}.pem`,
+    rest: `${folder}/${issuer}.pem`,
+    key: `${folder}/${name}.key`,
+  });
+  const { leaf, key } = chain("good");
   return {
     ca: `${folder}/ca.pem`,
     caCerts: [await Deno.readTextFile(`${folder}/ca.pem`)],
-    good,
-    sina: await chain("sina", "DNS:www.sina.com.cn"),
-    wrongName: await chain("wrong-name", "DNS:wrong.example"),
-    expired: await chain("expired", HERE, "intermediate", LONG_AGO),
-    unknownCa: await chain("unknown-ca", HERE, "stranger"),
-    noIntermediate: { certificate: good.leaf, leaf: good.leaf, key: good.key },
-    [Symbol.asyncDispose]: () => made[Symbol.asyncDispose](),
+    good: chain("good"),
+    sina: chain("sina"),
+    wrongName: chain("wrong-name"),
+    expired: chain("expired"),
+    unknownCa: chain("unknown-ca", "stranger"),
+    noIntermediate: { certificate: leaf, leaf, key },
   };
 }
 
-const CA = [
-  "basicConstraints=critical,CA:TRUE",
-  "keyUsage=critical,keyCertSign",
-];
+/** The extensions of a server's certificate: it is no CA's. */
+function serverOf(alternativeNames: string): string[] {
+  return ["basicConstraints=CA:FALSE", `subjectAltName=${alternativeNames}`];
+}
 
 /** The arguments of `openssl req` for a new key and a certificate's request. */
 function request(name: string, extensions: string[]): string[] {

@@ -13,3 +13,8 @@ export const SEED = Number(
 fc.configureGlobal({ seed: SEED });
 
 export { fc };
+
+/** Any character, of one byte as often as of more; fast-check's own "binary" needs seconds to begin. */
+export const anyCharacter: fc.Arbitrary<string> = fc.oneof(fc.nat(0xff), fc.nat(0x10ffff))
+  .filter((code) => code < 0xd800 || code > 0xdfff)
+  .map((code) => String.fromCodePoint(code));

@@ -51,13 +51,21 @@ export interface Source {
 /** Deno's nodes have their parts as getters of their class. */
 const SKIPPED = new Set(["comments", "parent", "range", "loc", "type", "constructor"]);
 
-function partsOf(node: Node): Node[] {
+/** The names of the parts that nodes of a type have. */
+const PARTS = new Map<string, string[]>();
+
+function partNames(node: Node): string[] {
   const names = new Set<string>(Object.keys(node));
   for (let proto = Object.getPrototypeOf(node); proto && proto !== Object.prototype;) {
     for (const name of Object.getOwnPropertyNames(proto)) names.add(name);
     proto = Object.getPrototypeOf(proto);
   }
-  return [...names].filter((name) => !SKIPPED.has(name)).flatMap((name) => node[name])
+  return [...names].filter((name) => !SKIPPED.has(name));
+}
+
+function partsOf(node: Node): Node[] {
+  const names = PARTS.getOrInsertComputed(node.type, () => partNames(node));
+  return names.flatMap((name) => node[name])
     .filter((part): part is Node => typeof part?.type === "string" && Array.isArray(part.range));
 }
 
@@ -93,12 +101,22 @@ function parse(path: string, text: string): Node {
   return program!;
 }
 
+/** Gives the number of the line in which a place of `text` is. */
+function lineCounter(text: string): (at: number) => number {
+  const lines = new Uint32Array(text.length + 1);
+  for (let at = 0, line = 1; at <= text.length; at++) {
+    lines[at] = line;
+    if (text[at] === "\n") line++;
+  }
+  return (at) => lines[at]!;
+}
+
 const FUNCTIONS = ["FunctionDeclaration", "FunctionExpression", "ArrowFunctionExpression"];
 
 /** Reads a source file. */
 export function parseSource(path: string, text: string): Source {
   const program = parse(path, text);
-  const lineOf = (at: number) => text.slice(0, at).split("\n").length;
+  const lineOf = lineCounter(text);
   const nodes = [...walk(program)];
   const values = nodes.filter((node) => node.type === "Identifier" && !isProperty(node));
   const statics = nodes.filter(({ type, importKind, exportKind }) =>
