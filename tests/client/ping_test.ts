@@ -156,6 +156,30 @@ Deno.test("client.ts --interval counts from when a greeting was due, not from it
   assert(gaps.some((gap) => gap < 550), `${gaps}`);
 });
 
+Deno.test("client.ts --interval is kept after a late reply, which is not made up for", async () => {
+  const came: number[] = [];
+  await using server = greeting(async () => {
+    came.push(performance.now());
+    if (came.length === 1) await new Promise((passed) => setTimeout(passed, 800));
+  });
+  const args = ["--ping", "-c6", "--interval", "0.2", "Ada"];
+  assertEquals((await runClient(server.port, args)).code, 0);
+  assert(came[5]! - came[1]! > 400, "the sixth was due 800 ms after the second");
+});
+
+Deno.test("client.ts --ping gives exit its own time, whatever of --deadline is left", async () => {
+  await using server = new FakeServer(async (conn) => {
+    const buffer = new Uint8Array(99);
+    await writeAll(conn, encode("Welcome!"));
+    await conn.read(buffer);
+    await writeAll(conn, encode("Hello, Ada!"));
+    await conn.read(buffer);
+    await new Promise((passed) => setTimeout(passed, 2500)); // it is slow to close
+  });
+  const { code, stderr } = await ping(server.port, "-c1", "--deadline", "2");
+  assertEquals([code, stderr], [0, ""]);
+});
+
 Deno.test("client.ts --ping forgives a server that does not close after exit, and no wrong word", async () => {
   for (const [farewell, expected] of [["", 0], ["Bye!", 1]] as const) {
     await using server = new FakeServer(async (conn) => {

@@ -192,19 +192,22 @@ Deno.test("download with --no-clobber takes the name only if it is free by then"
 
 // --- Signals -----------------------------------------------------------------
 
-Deno.test("fetch.ts interrupted in the last write says so, and asks for no other URL", async () => {
-  await using folder = new Folder();
-  const asked = Promise.withResolvers<void>();
-  await using origin = new Origin(({ target }) => {
-    if (target === "/a") return response("200 OK", BODY);
-    asked.resolve();
-    return [HOLD];
-  });
-  const args = ["-o", "a", "-o", "b", origin.url("/a"), origin.url("/b")];
-  await using child = startFetch(folder, IN_FOLDER, args);
-  await asked.promise;
-  assertEquals((await child.stop("SIGINT")).code, EXIT.interrupted);
-  assertOnly(folder, "a");
+Deno.test("fetch.ts interrupted at the second URL says so, whatever became of the first", async () => {
+  for (const status of ["200 OK", "404 Not Found"]) {
+    await using folder = new Folder();
+    const asked = Promise.withResolvers<void>();
+    await using origin = new Origin(({ target }) => {
+      if (target === "/a") return response(status, BODY);
+      asked.resolve();
+      return [HOLD];
+    });
+    const args = ["a", "b", "c"].flatMap((name) => ["-o", name, origin.url(`/${name}`)]);
+    await using child = startFetch(folder, IN_FOLDER, args);
+    await asked.promise;
+    assertEquals((await child.stop("SIGINT")).code, EXIT.interrupted);
+    assertEquals(origin.requests.map(({ target }) => target), ["/a", "/b"]);
+    if (status === "200 OK") assertOnly(folder, "a");
+  }
 });
 
 Deno.test("fetch.ts interrupted at any moment has saved FILE or left a part", async () => {

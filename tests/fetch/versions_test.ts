@@ -230,20 +230,24 @@ Deno.test("download saves the range that the user asks for, and never adds to it
 
 Deno.test("download resumes what is stored coded, for it is saved as it comes", async () => {
   using _ = hurry();
-  await using folder = new Folder();
-  const coding = ["Content-Encoding: x-gzip", 'ETag: "1"'];
-  await using origin = new Origin((_, count) => {
-    const [head, body] = count === 1
-      ? response("200 OK", FIRST, coding)
-      : response("206 Partial Content", FIRST.subarray(400), [
-        "Content-Range: bytes 400-999/1000",
-        ...coding,
-      ]);
-    return [head, body.subarray(0, count === 1 ? 400 : 600)];
-  });
-  await download(origin.url(), { output: folder.file("f") });
-  assert(isSame(folder.bytes("f"), FIRST));
-  assertEquals(origin.ranges(), [undefined, "bytes=400-"]);
+  for (const compressed of [false, true]) { // which is for the whole only
+    await using folder = new Folder();
+    const coding = ["Content-Encoding: x-gzip", 'ETag: "1"'];
+    await using origin = new Origin((_, count) => {
+      const [head, body] = count === 1
+        ? response("200 OK", FIRST, coding)
+        : response("206 Partial Content", FIRST.subarray(400), [
+          "Content-Range: bytes 400-999/1000",
+          ...coding,
+        ]);
+      return [head, body.subarray(0, count === 1 ? 400 : 600)];
+    });
+    const output = folder.file("f");
+    await rejectsWith(EXIT.partial, download(origin.url(), { output, retry: 0 }));
+    await download(origin.url(), { output, resume: true, compressed });
+    assert(isSame(folder.bytes("f"), FIRST));
+    assertEquals(origin.ranges(), [undefined, "bytes=400-"]);
+  }
 });
 
 Deno.test("download never mixes codings", async () => {
