@@ -1324,7 +1324,7 @@ class PartFile implements Output {
   }
 
   keep() {
-    if (this.#created && this.size === 0) {
+    if (this.#created && this.#file?.statSync().size === 0) {
       optional(() => Deno.removeSync(this.#path));
       optional(() => this.#removeOrphan());
     }

@@ -260,6 +260,7 @@ for (
     ["a retry that goes on", { etag: '"1"' }, {}],
     ["a retry that starts over", {}, {}],
     ["-C that was told of another version", { etag: '"0"' }, { resume: true }],
+    ["a retry that was told of another version", { etag: '"0"' }, {}],
   ] as [string, { etag?: string }, DownloadOptions][]
 ) {
   Deno.test(`download takes no login page for the file: ${what}`, async () => {
