@@ -45,6 +45,7 @@ import {
   type Parsed,
   parseOptions,
   pathNeeds,
+  printOnly,
   runScript,
   type Script,
   sleep,
@@ -61,7 +62,7 @@ import {
   writeAll,
 } from "./mod.ts";
 import { escaped, quote, unescaped } from "./protocol/escapes.ts";
-import { Replies, replyTo } from "./protocol/greeting.ts";
+import { looksLikeServer, Replies, replyTo } from "./protocol/greeting.ts";
 import { histogram, type Statistics, statistics, toMicroseconds } from "./protocol/statistics.ts";
 
 export { type Address, EXIT, Replies, type Statistics, statistics, TransientError, TrioError };
@@ -127,7 +128,8 @@ export interface Greeter extends AsyncDisposable {
    */
   greet(name: string): Promise<string>;
   /**
-   * Sends `exit` after the last reply, and waits until the server closes.
+   * Sends `exit` after the last reply, and waits until the server closes, if it has not: nobody can
+   * tell whether a server that closes at this moment has read `exit`.
    *
    * @throws {TrioError} 1, 28 or 56, as {@linkcode Greeter.greet}.
    */
@@ -176,6 +178,9 @@ function endOfTls(error: unknown): null {
   throw error;
 }
 
+/** The topic of an end where the server owed nothing. */
+const CLOSED_IDLE = "closed while idle";
+
 /**
  * A connection, TCP or TLS, that ends once: the first reason to end it closes it, and all that
  * waits for it fails with that reason.
@@ -200,7 +205,7 @@ class Link implements Disposable {
   /**
    * Connects.
    *
-   * @throws {TrioError} 2 if the host's name cannot be one, 6 if it is not resolved, 7 if there is
+   * @throws {TrioError} 2 if host or port cannot be one, 6 if the host is not resolved, 7 if there is
    * no connection, 28 if that takes too long, 35 or 60 if TLS fails.
    */
   static async open(options: LinkOptions): Promise<Link> {
@@ -218,7 +223,8 @@ class Link implements Disposable {
     const { signal, where } = this;
     const conn = await Deno.connect({ ...this.#host, signal }).catch((error) => {
       if (error instanceof Deno.errors.NotCapable) throw error;
-      if (error instanceof URIError) throw usageError(error.message);
+      const noAddress = error instanceof URIError || error.message.startsWith("Invalid port");
+      if (noAddress) throw usageError(error.message);
       throw error.message.startsWith("failed to lookup")
         ? systemError(EXIT.lookup, `cannot resolve ${this.#host.hostname}`, error)
         : systemError(EXIT.connect, `cannot connect to ${where}`, error);
@@ -315,10 +321,11 @@ class Link implements Disposable {
         const n = await this.#read(buffer);
         if (n !== null) replies.take(buffer.subarray(0, n));
         else if (replies.over) return;
-        else {
-          throw replies.silent
-            ? new TransientError(EXIT.empty, `${this.where} closed without a word`)
-            : new TransientError(EXIT.broken, `${this.where} closed the connection`);
+        else if (replies.silent) {
+          throw new TransientError(EXIT.empty, `${this.where} closed without a word`);
+        } else {
+          const topic = replies.idle ? CLOSED_IDLE : undefined;
+          throw new TransientError(EXIT.broken, `${this.where} closed the connection`, { topic });
         }
       }
     } catch (error) {
@@ -449,6 +456,8 @@ class Greeting implements Greeter {
       await this.#link.write(encoder.encode(`exit${this.#newline}`));
       await this.#reading;
       this.signal.throwIfAborted();
+    }).catch((error) => {
+      if (!(error instanceof TrioError) || error.topic !== CLOSED_IDLE) throw error;
     });
     this.#link[Symbol.dispose]();
   }
@@ -473,8 +482,8 @@ class Greeting implements Greeter {
  * await greeter.exit();
  * ```
  *
- * @throws {TrioError} 2 if the host's name cannot be one, 60 if TLS finds a certificate that is
- * not trusted, 1 if anything but the welcome comes.
+ * @throws {TrioError} 2 if host or port cannot be one, 60 if TLS finds a certificate that is not
+ * trusted, 1 if anything but the welcome comes.
  * @throws {TransientError} 6 if the host is not resolved, 7 if there is no connection, 28 if that
  * or the welcome takes too long, 35 if TLS fails, 52 if the server closes without a word, 56 if
  * the connection breaks.
@@ -523,6 +532,10 @@ export async function probe(options: ProbeOptions = {}): Promise<Probed> {
 
 // --- What is shown -----------------------------------------------------------
 
+function cannotWrite(error: unknown): TrioError {
+  return new TrioError(EXIT.write, `cannot write the output: ${systemReason(error)}`);
+}
+
 /** What is shown, in order: a line is written while what comes next is waited for. */
 class Screen {
   #last: Promise<void> = Promise.resolve();
@@ -546,8 +559,17 @@ class Screen {
       await abortable(this.#last, this.signal);
     } catch (error) {
       this.signal.throwIfAborted();
-      throw new TrioError(EXIT.write, `cannot write the output: ${systemReason(error)}`);
+      throw cannotWrite(error);
     }
+  }
+
+  /** Waits for the last line though the signal has aborted, as long as somebody takes any. */
+  async finish(): Promise<void> {
+    await stdout.flush();
+    if (!stdout.idle) throw cannotWrite("nobody takes it");
+    await this.#last.catch((error) => {
+      throw cannotWrite(error);
+    });
   }
 }
 
@@ -731,6 +753,11 @@ async function greetAll(greeter: Greeter, session: Session): Promise<void> {
 
 // --- Again and again ---------------------------------------------------------
 
+/** Whether an error is that the server said another thing than it had to. */
+function isWrong(error: unknown): boolean {
+  return error instanceof TrioError && error.code === EXIT.unexpected;
+}
+
 /** What `--ping` repeats. */
 interface Question {
   /** What it is called in the summary. */
@@ -746,23 +773,39 @@ interface Question {
 /** A greeting, on one connection as long as that lasts. */
 class AskGreeting implements Question {
   readonly what = "greeting";
+  /** What answered last. */
   #greeter: Greeter | undefined;
 
   constructor(readonly session: Session) {}
 
   async open(): Promise<void> {
-    if (this.#greeter?.signal.aborted ?? true) this.#greeter = await enter(this.session);
+    if (!this.#takeOpen()) this.#greeter = await enter(this.session);
+  }
+
+  /**
+   * What answered last, if it is open; it has to answer again before it counts.
+   *
+   * @throws {TrioError} 1 if it said something wrong since then.
+   */
+  #takeOpen(): Greeter | undefined {
+    const greeter = this.#greeter;
+    if (!greeter?.signal.aborted) return greeter;
+    this.#greeter = undefined;
+    if (isWrong(greeter.signal.reason)) throw greeter.signal.reason;
+    return undefined;
   }
 
   async ask(seq: number): Promise<Shown> {
     await this.open();
-    const { names } = this.session;
-    return await askName(this.#greeter!, names[(seq - 1) % names.length]!);
+    const { names } = this.session, greeter = this.#greeter!;
+    this.#greeter = undefined; // until it answers: a failure is told once
+    const shown = await askName(greeter, names[(seq - 1) % names.length]!);
+    this.#greeter = greeter;
+    return shown;
   }
 
   async leave(): Promise<void> {
-    if (this.#greeter?.signal.aborted ?? true) return;
-    await this.#greeter!.exit().catch((error) => {
+    await this.#takeOpen()?.exit().catch((error) => {
       if (!(error instanceof TransientError)) throw error; // what was asked was answered
     });
   }
@@ -795,13 +838,16 @@ class Tally {
   loss: TrioError | undefined;
   readonly #begin = performance.now();
 
+  /** When the question was asked that is not answered, on the clock of `performance`. */
+  asked: number | undefined;
+
   get lost(): number {
     return this.sent - this.times.length;
   }
 
-  /** Percent that were lost, to a hundredth. */
+  /** Percent that were lost. */
   get lostPercent(): number {
-    return Math.round(this.lost / Math.max(this.sent, 1) * 10_000) / 100;
+    return this.lost * 100 / Math.max(this.sent, 1);
   }
 
   /** Milliseconds since the beginning. */
@@ -810,10 +856,31 @@ class Tally {
   }
 }
 
+/** Shows percent as ping does: six digits, so that one of many is not nothing. */
+function sixDigits(percent: number): number {
+  return Number(percent.toPrecision(6));
+}
+
 /** Whether a ping counts an error as a loss, and goes on. */
 function isLoss(error: unknown): error is TrioError {
-  return error instanceof TransientError ||
-    (error instanceof TrioError && error.code === EXIT.unexpected);
+  return error instanceof TransientError || isWrong(error);
+}
+
+/** Counts a loss, and shows it. */
+async function lose(loss: TrioError, tally: Tally, session: Session): Promise<void> {
+  const seq = ++tally.sent, { message: error, code } = tally.loss = loss;
+  await session.screen.show(`lost seq=${seq}: ${error}`, { event: "lost", seq, error, code });
+}
+
+/**
+ * Counts the question that the deadline cut off as lost, if it took longer than any before it and
+ * than the interval: it is not that it was asked too late.
+ */
+async function loseLate(tally: Tally, session: Session): Promise<void> {
+  const ms = performance.now() - (tally.asked ?? NaN), { max } = statistics(tally.times);
+  if (!(ms > Math.max(max, session.interval * 1000))) return; // nor without a time to compare
+  const late = `${hostPort(session)} did not answer in the last ${(ms / 1000).toFixed(1)} s`;
+  await lose(new TransientError(EXIT.timeout, late), tally, session);
 }
 
 /** Asks as often as `--count` says; a question that is late does not make the next ones late. */
@@ -821,16 +888,16 @@ async function askAgain(question: Question, tally: Tally, session: Session): Pro
   const { count, interval, signal } = session;
   for (let due = performance.now(); tally.sent < count;) {
     const seq = tally.sent + 1;
+    tally.asked = performance.now();
     const answer = await question.ask(seq).catch((error) => {
       if (!isLoss(error)) throw error; // one that is interrupted is neither answered nor lost
-      return tally.loss = error;
+      return error;
     });
-    tally.sent = seq;
-    if (answer instanceof TrioError) {
-      const { message: error, code } = answer;
-      await session.screen.show(`lost seq=${seq}: ${error}`, { event: "lost", seq, error, code });
-    } else {
+    tally.asked = undefined;
+    if (answer instanceof TrioError) await lose(answer, tally, session);
+    else {
       const { line, event } = answer;
+      tally.sent = seq;
       tally.times.push(event.ms);
       await session.screen.show(`${line} seq=${seq} time=${event.ms.toFixed(3)} ms`, {
         ...event,
@@ -845,7 +912,7 @@ async function askAgain(question: Question, tally: Tally, session: Session): Pro
 
 /** Shows what a ping came to, as ping does. */
 async function summarize(what: string, tally: Tally, session: Session): Promise<void> {
-  const { sent, times, lost, lostPercent } = tally;
+  const { sent, times, lost } = tally, lostPercent = sixDigits(tally.lostPercent);
   const received = times.length, found = statistics(times), server = hostPort(session);
   const join = (...times: number[]) => times.map((time) => time.toFixed(3)).join("/");
   const lines = [
@@ -867,7 +934,7 @@ async function summarize(what: string, tally: Tally, session: Session): Promise<
 function judge({ sent, times, loss, lostPercent }: Tally, session: Session): number {
   const { count, deadline, maxLoss, maxP99, signal } = session;
   if (maxLoss !== undefined && lostPercent > maxLoss) {
-    const message = `${sent - times.length} of ${sent} were lost: ${lostPercent} %`;
+    const message = `${sent - times.length} of ${sent} were lost: ${sixDigits(lostPercent)} %`;
     throw new TrioError(loss!.code, `${message}, not at most ${maxLoss} %`, { topic: "judged" });
   }
   const late = (message: string) => new TrioError(EXIT.timeout, message, { topic: "judged" });
@@ -878,7 +945,8 @@ function judge({ sent, times, loss, lostPercent }: Tally, session: Session): num
   if (maxP99 !== undefined && !(p99 <= maxP99)) {
     throw late(times.length ? `p99 is ${p99} ms, not at most ${maxP99} ms` : "p99 is unknown");
   }
-  return maxLoss === undefined ? loss?.code ?? EXIT.ok : EXIT.ok;
+  const forgiven = maxLoss !== undefined && times.length > 0; // some reply was seen
+  return forgiven ? EXIT.ok : loss?.code ?? EXIT.ok;
 }
 
 /** Asks again and again, and shows the times and, whatever happens, a summary. */
@@ -891,12 +959,14 @@ async function ping(question: Question, session: Session): Promise<number> {
     await askAgain(question, tally, session);
     limit.clear();
   } catch (error) {
-    if (error !== timeIsUp && !interrupted.aborted) throw error;
+    if (error === timeIsUp) await loseLate(tally, session);
+    else if (!interrupted.aborted) throw error;
   } finally {
     await summarize(question.what, tally, session);
   }
   if (interrupted.aborted) return interrupted.reason.code;
   await question.leave();
+  if (limit.signal.aborted) await session.screen.finish();
   return judge(tally, session);
 }
 
@@ -1022,8 +1092,7 @@ function checkNames({ _: names, literal, lines, ping, interactive }: Given): voi
       );
     }
     checkName(name, lines);
-    const port = Number(name.match(/^(?:.*:)?(\d{1,5})$/s)?.[1]);
-    if (at < names.length - literal && port <= 65535) {
+    if (at < names.length - literal && looksLikeServer(name)) {
       throw usageError(
         `${quote(name)} looks like a server, and a NAME is what to say ` +
           "(see --hostname and --port; behind -- it is a NAME)",
@@ -1106,8 +1175,7 @@ async function run(session: Session): Promise<number> {
 async function main(args: string[]): Promise<number> {
   const options = await parseOptions(args, OPTIONS);
   if (options.help || options.version) {
-    await stdout.print(options.help ? helpText(INTRO, OPTIONS, OUTRO) : `client.ts ${VERSION}`);
-    return EXIT.ok;
+    return await printOnly(options.help ? helpText(INTRO, OPTIONS, OUTRO) : `client.ts ${VERSION}`);
   }
   const session = await startSession(options);
   try {

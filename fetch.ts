@@ -42,6 +42,7 @@ import {
   parseOptions,
   pathNeeds,
   printable,
+  printOnly,
   readAll,
   readUntilEof,
   report,
@@ -84,6 +85,7 @@ import {
   type Timing,
   timingText,
 } from "./protocol/progress.ts";
+import { proxyFor } from "./protocol/proxies.ts";
 import type { RateLimit } from "./protocol/rate.ts";
 import {
   connectLines,
@@ -95,7 +97,6 @@ import {
   maskedLine,
   parseUrl,
   portOf,
-  proxyFor,
   type Redirect,
   redirectTarget,
   requestBytes,
@@ -121,6 +122,7 @@ import {
   type Question,
   recordOf,
   repeats,
+  type Rest,
   type Span,
   validatorOf,
   type VersionRecord,
@@ -135,14 +137,9 @@ export {
   timingText,
   type Width,
 } from "./protocol/progress.ts";
+export { bypassesProxy } from "./protocol/proxies.ts";
 export type { RateLimit } from "./protocol/rate.ts";
-export {
-  bypassesProxy,
-  type HeaderInput,
-  HttpUrl,
-  parseUrl,
-  type Redirect,
-} from "./protocol/request.ts";
+export { type HeaderInput, HttpUrl, parseUrl, type Redirect } from "./protocol/request.ts";
 export { type Framing, framing, ResponseReader } from "./protocol/response.ts";
 export { type Checksum } from "./protocol/checksums.ts";
 export { type FailedAnswer, statusError } from "./protocol/retry.ts";
@@ -272,8 +269,8 @@ export interface RequestOptions {
   headers?: HeaderInput;
   /** `USER:PASS` for Basic authentication; goes before userinfo in the URL. */
   user?: string | undefined;
-  /** Gives `USER:PASS` for a host, where the URL has none. */
-  credentials?: ((hostname: string) => string | undefined) | undefined;
+  /** Gives `USER:PASS` for a host, and for the user of the URL if that has one, but no password. */
+  credentials?: ((hostname: string, user?: string) => string | undefined) | undefined;
   /** The User-Agent: `tcp-trio/VERSION` if not given. */
   userAgent?: string | undefined;
   /** URL of the proxy (http, socks5 or socks5h), or one for each scheme. */
@@ -546,8 +543,8 @@ class Exchange implements Source, Disposable {
     const target = { hostname: unbracketed(this.#url.hostname), port: portOf(this.#url) };
     this.#options.onDialogue?.(`* SOCKS5 to ${hostPort(target)}`);
     const { socks5 } = await import("./protocol/socks5.ts");
+    const dialogue = socks5(target, user);
     await this.#ofProxy(proxy, async (conn) => {
-      const dialogue = socks5(target, user);
       for (let step = dialogue.next(); !step.done;) {
         await writeAll(conn, step.value.send);
         step = dialogue.next(await readExactly(conn, step.value.read));
@@ -804,8 +801,12 @@ function totalDeadline({ signal, maxTime }: RequestOptions): Deadline {
 
 /** Who asks: what was given is for the first origin, what a URL has for its own. */
 function userFor(target: URL, first: URL, { user, credentials }: RequestOptions) {
-  const given = target.origin === first.origin ? user ?? userinfo(first) : undefined;
-  return given ?? userinfo(target) ?? credentials?.(unbracketed(target.hostname));
+  const isFirst = target.origin === first.origin;
+  if (isFirst && user !== undefined) return user;
+  const known = (isFirst ? userinfo(first) : undefined) ?? userinfo(target);
+  const [, alone] = /^([^:]+):$/.exec(known ?? "") ?? []; // a user without password
+  if (known !== undefined && alone === undefined) return known;
+  return credentials?.(unbracketed(target.hostname), alone) ?? known;
 }
 
 /**
@@ -943,6 +944,11 @@ function isThere(path: string): Error {
   return cannotWrite(path, "it is there already");
 }
 
+/** Whether it is written to as it is: nothing stands beside it. */
+function isDevice(path: string): boolean {
+  return path.startsWith("/dev/");
+}
+
 const bodyToStdout: Sink = {
   write(bytes) {
     if (Deno.stdout.isTerminal() && bytes.includes(0)) {
@@ -965,6 +971,13 @@ function optional(act: () => void) {
   } catch {
     // another owner's file, a file system without times or modes
   }
+}
+
+/** Closes a file that may be locked. */
+function release(file: Deno.FsFile) {
+  // a process that is just being started has a copy of the descriptor, and the lock with it
+  optional(() => file.unlockSync());
+  file.close();
 }
 
 /** Gives a file the Last-Modified of its version, if there is one. */
@@ -1024,9 +1037,18 @@ class DirectOutput implements Output {
   async #open(): Promise<Sink> {
     if (this.name === "-") return bodyToStdout;
     const options = { write: true, create: true, createNew: !this.options.clobber };
-    // nobody may ever read from a pipe
-    const opened = abortable(Deno.open(this.name, options), this.options.signal);
-    return this.#file = await this.#io(opened);
+    const opening = Deno.open(this.name, options);
+    try {
+      // nobody may ever read from a pipe
+      this.#file = await this.#io(abortable(opening, this.options.signal));
+    } catch (error) {
+      opening.then((file) => file.close(), () => {}); // should it be opened later
+      throw error;
+    }
+    if (!isDevice(this.name) && !this.#file.tryLockSync(true)) {
+      throw cannotWrite(this.name, "another run is writing it");
+    }
+    return this.#file;
   }
 
   async proceed() {}
@@ -1055,7 +1077,8 @@ class DirectOutput implements Output {
   }
 
   #close() {
-    if (this.#sink instanceof Deno.FsFile) this.#sink.close();
+    const file = this.#file ?? this.#sink;
+    if (file instanceof Deno.FsFile) release(file);
     this.#sink = this.#file = undefined;
   }
 
@@ -1123,7 +1146,14 @@ class PartFile implements Output {
     }
     if (!part) this.#lookElsewhere(info);
     else if (!part.isFile) throw cannotWrite(this.path, "it is no regular file");
-    else this.#lookAtPart();
+    else {
+      try {
+        this.#lookAtPart();
+      } catch (error) {
+        this.#close();
+        throw error;
+      }
+    }
   }
 
   /** There is no FILE.part: perhaps FILE is a part, and one can be made. */
@@ -1147,11 +1177,10 @@ class PartFile implements Output {
     const { size, mtime } = this.#file!.statSync();
     const { resume, url } = this.options;
     if (!resume && size > 0) {
-      this.#close();
       throw cannotWrite(this.path, "it is left from an earlier run", "leftover");
     }
     optional(() => Deno.removeSync(`${this.#recordPath}.new`)); // of a run that was killed
-    const text = found(() => Deno.readTextFileSync(this.#recordPath));
+    const text = this.#readRecord();
     if (text === undefined) {
       this.foreign = { isTarget: false, size, modified: mtime ?? new Date() };
       return;
@@ -1161,6 +1190,12 @@ class PartFile implements Output {
     if (record.ranges && !this.mayHaveGaps || size < (record.ranges?.at(-1)?.[1] ?? 0)) return;
     this.size = record.ranges?.reduce((sum, [start, end]) => sum + end - start, 0) ?? size;
     this.record = this.size === record.total ? { ...record, ranges: undefined } : record;
+  }
+
+  #readRecord(): string | undefined {
+    const info = found(() => Deno.lstatSync(this.#recordPath));
+    if (info?.isFile) return Deno.readTextFileSync(this.#recordPath);
+    if (info) throw cannotWrite(`${this.path}.json`, "it is no regular file");
   }
 
   forget() {
@@ -1290,15 +1325,16 @@ class PartFile implements Output {
   keep() {
     if (this.#created && this.size === 0) {
       optional(() => Deno.removeSync(this.#path));
-      optional(() => Deno.removeSync(this.#recordPath));
+      optional(() => this.#removeOrphan());
     }
     this.#close();
     optional(() => this.#removeOrphan());
   }
 
-  /** Removes a record whose bytes have become FILE, if a run was killed before it could. */
+  /** Removes a record that has no bytes: they have become FILE, or none came. */
   #removeOrphan() {
-    if (!found(() => Deno.lstatSync(this.#path))) Deno.removeSync(this.#recordPath);
+    if (found(() => Deno.lstatSync(this.#path))) return;
+    if (Deno.lstatSync(this.#recordPath).isFile) Deno.removeSync(this.#recordPath);
   }
 
   /** Makes it empty, and makes it if it is not there. */
@@ -1351,15 +1387,14 @@ class PartFile implements Output {
       writeNew(this.mayHaveGaps ? fresh : this.#recordPath, text);
       if (this.mayHaveGaps) Deno.renameSync(fresh, this.#recordPath);
     } catch (error) {
+      optional(() => Deno.removeSync(fresh));
       throw cannotWrite(`${this.path}.json`, error);
     }
     this.record = record;
   }
 
   #close() {
-    // a process that is just being started has a copy of the descriptor, and the lock with it
-    optional(() => this.#file?.unlockSync());
-    this.#file?.close();
+    if (this.#file) release(this.#file);
     this.#file = undefined;
   }
 
@@ -1375,7 +1410,7 @@ class PartFile implements Output {
 /** Where a link leads, though nothing is there. */
 function throughLink(path: string): string {
   const to = Deno.readLinkSync(path);
-  return to.startsWith("/") ? to : `${folderOf(path)}/${to}`;
+  return to.startsWith("/") ? to : `${folderOf(path)}${to}`;
 }
 
 /** The path with all links of its folder followed, so that the sandbox judges where it leads. */
@@ -1403,8 +1438,10 @@ function openOutput(name: string, options: OutputOptions): Output {
     let info = found(() => Deno.lstatSync(target));
     const linked = info?.isSymlink;
     if (linked) {
-      target = found(() => Deno.realPathSync(target)) ?? target;
-      info = found(() => Deno.lstatSync(target));
+      const real = found(() => Deno.realPathSync(target));
+      // the kernel's links to open pipes lead to no path
+      info = real === undefined ? found(() => Deno.statSync(target)) ?? info : Deno.lstatSync(real);
+      target = real ?? target;
     }
     if (info?.isDirectory) throw cannotWrite(name, "it is a folder");
     if (info && !options.clobber) throw isThere(name);
@@ -1456,6 +1493,7 @@ async function retrying<T>(
 /** The limit of bytes a second, made of a number if it is one. */
 async function rateLimit(limit: DownloadOptions["limitRate"]): Promise<RateLimit | undefined> {
   if (typeof limit !== "number") return limit;
+  if (limit === 0) return undefined; // as for curl and wget
   const { RateLimit } = await import("./protocol/rate.ts");
   return new RateLimit(limit);
 }
@@ -1496,17 +1534,26 @@ class Meter {
   }
 }
 
-/** A source that fails rather than give more than `length` bytes: those would be of nothing. */
-function upTo(length: number | undefined, from: Source): Source {
-  if (length === undefined) return from;
-  let left = length;
-  return {
-    async read(p) {
-      const n = await from.read(p);
-      if (n !== null && (left -= n) < 0) throw malformed(`more than ${length} bytes came`);
-      return n;
-    },
-  };
+/** The body of an answer; it fails rather than give more than announced: that is of nothing. */
+class AnnouncedBody implements Source {
+  readonly #end: number;
+
+  /** It has `length` bytes of the file, if that is known, from the one `at` on. */
+  constructor(readonly response: HttpResponse, public at: number, readonly length = Infinity) {
+    this.#end = at + length;
+  }
+
+  async read(p: Uint8Array): Promise<number | null> {
+    const n = await this.response.read(p);
+    this.at += n ?? 0;
+    if (this.at > this.#end) throw malformed(`more than ${this.length} bytes came`);
+    return n;
+  }
+
+  /** Whether its next bytes are those of a piece, all of them. */
+  hasNext(piece: Piece | undefined): boolean {
+    return piece !== undefined && piece.start === this.at && piece.end <= this.#end;
+  }
 }
 
 /**
@@ -1547,7 +1594,9 @@ async function pour(from: Source, to: Output, meter: Meter, signal: AbortSignal)
 }
 
 /** Another version is there by now. */
-class OtherVersion extends Error {}
+class OtherVersion extends Error {
+  override message = "another version is there by now";
+}
 
 /** What several connections for one file have in common. */
 interface PieceOptions {
@@ -1556,9 +1605,12 @@ interface PieceOptions {
   connections: number;
   meter: Meter;
   /** Asks for the bytes from `first` to `last`; throws if the answer is not them. */
-  ask: (missing: { first: number; last: number }, signal: AbortSignal) => Promise<HttpResponse>;
+  ask: (missing: { first: number; last: number }, signal: AbortSignal) => Promise<AnnouncedBody>;
   onDialogue: RequestOptions["onDialogue"];
 }
+
+/** What fails one connection and would fail the others, too. */
+const FOR_ALL_CONNECTIONS = new Set<number>([EXIT.write, EXIT.size, EXIT.usage]);
 
 /** Fetches the pieces of one file over several connections. */
 class PieceFetch {
@@ -1576,7 +1628,7 @@ class PieceFetch {
   }
 
   /** Fetches all; the answer for the first missing bytes is already there. */
-  async run(first: HttpResponse) {
+  async run(first: AnnouncedBody) {
     using _ = this.#group;
     const { connections, output } = this.#options;
     output.noteSpans(this.#pieces); // before the first byte that has a gap before it
@@ -1589,31 +1641,36 @@ class PieceFetch {
   }
 
   /** What one connection at a time does, until nothing is left. */
-  async #work(response?: HttpResponse) {
+  async #work(body?: AnnouncedBody) {
     this.#working++;
     try {
-      for (let piece; (piece = this.#pieces.next()); response = undefined) {
+      for (let piece = this.#pieces.next(); piece;) {
         try {
           const [first, end] = piece.missing;
-          response ??= await this.#options.ask({ first, last: end - 1 }, this.#group.signal);
-          await this.#take(response, piece);
+          body ??= await this.#options.ask({ first, last: end - 1 }, this.#group.signal);
+          await this.#take(body, piece);
         } finally {
-          response?.close();
           this.#pieces.release(piece);
         }
+        piece = this.#pieces.next(body.at);
+        if (body.hasNext(piece)) continue; // nobody else has it: this connection goes on
+        body.response.close();
+        body = undefined;
       }
     } catch (error) {
+      body?.response.close();
       this.#stop(error);
     }
     this.#working--;
   }
 
   /** Adds the bytes of a piece to the file; its end may come nearer meanwhile. */
-  async #take(response: HttpResponse, piece: Piece) {
+  async #take(body: AnnouncedBody, piece: Piece) {
     const { output, meter } = this.#options;
     const buffer = new Uint8Array(PIECE_BUFFER_SIZE);
     while (piece.left > 0) {
-      const n = await response.read(buffer.subarray(0, meter.most));
+      const place = buffer.subarray(0, Math.min(meter.most, piece.left));
+      const n = await abortable(body.read(place), this.#group.signal);
       if (n === null) throw cutShort(`${piece.left} bytes of a piece are missing`);
       const [at] = piece.missing, mine = piece.claim(n), kept = meter.count(mine);
       await output.writeAt(at, buffer.subarray(0, kept));
@@ -1626,12 +1683,12 @@ class PieceFetch {
     }
   }
 
-  /** A connection failed. As long as others work, they fetch what it leaves. */
+  /** A connection failed. As long as others work, they fetch what it leaves, if they can. */
   #stop(error: unknown) {
-    const passes = error instanceof TransientError || (error as TrioError).code === EXIT.status;
+    const forAll = !(error instanceof TrioError) || FOR_ALL_CONNECTIONS.has(error.code);
     this.#failure ??= error;
     this.#options.onDialogue?.(`* One connection less: ${(error as Error).message}`);
-    if (passes && this.#working > 1) return;
+    if (!forAll && this.#working > 1) return;
     this.#failure = error;
     this.#group.abort(error);
   }
@@ -1643,6 +1700,12 @@ function makeFolder(path: string) {
   } catch (error) {
     throw cannotWrite(path, error);
   }
+}
+
+/** A file, and what is beside it while it is incomplete. */
+function filesOf(file: string): string[] {
+  const part = partName(file);
+  return isDevice(file) ? [file] : [file, part, `${part}.json`];
 }
 
 /** What adds up the checksum that is expected of a file, if one is. */
@@ -1675,6 +1738,8 @@ class Transfer {
   #bytesFound = false;
   /** Whether several connections got different versions, or no ranges: then one has to do. */
   #onlyOne = false;
+  /** The Content-Type of what was there before it started over. */
+  #type: string | undefined;
 
   constructor(url: HttpUrl, options: DownloadOptions, meter: Meter, signal: AbortSignal) {
     const { cookies = new CookieJar() } = options;
@@ -1699,13 +1764,19 @@ class Transfer {
     const options = { clobber, resume, remoteTime, url, sum, signal };
     this.name = name;
     this.output = openOutput(name, options);
-    const target = plainPath(this.output.target), { taken } = this.#options;
-    if (target !== "-" && taken?.has(target)) {
-      throw usageError(`${name} is the file of another URL, too`);
-    }
-    taken?.add(target);
+    this.#take(plainPath(this.output.target));
     this.#bytesFound = this.output.size > 0;
     return this.output;
+  }
+
+  /** Notes the names that are this file's, which those of other URLs may not be. */
+  #take(target: string) {
+    if (target === "-" || target === "/dev/null") return;
+    const { taken = new Set() } = this.#options;
+    for (const name of filesOf(target)) {
+      if (taken.has(name)) throw usageError(`${this.name} is the file of another URL, too`);
+    }
+    for (const name of filesOf(target)) taken.add(name);
   }
 
   /** One try: asks for what is missing and adds it to the output. */
@@ -1746,6 +1817,7 @@ class Transfer {
         "cannot be taken back";
       throw new TrioError(EXIT.resume, text);
     }
+    this.#type ??= output.record?.type;
     output.forget();
     this.#bytesFound = false;
   }
@@ -1759,7 +1831,7 @@ class Transfer {
       ["if-none-match", "if-modified-since"]
         .some((name) => headerOf(this.#headers, name) !== undefined);
     if (this.#range !== undefined || !output || !this.#isContinuable(output)) {
-      return { range: this.#range, conditional };
+      return { range: this.#range, conditional, type: this.#type };
     }
     return { missing: firstGap(output.record!.ranges ?? [[0, output.size]]), conditional };
   }
@@ -1863,35 +1935,37 @@ class Transfer {
     this.#meter.start(0, total);
     await this.#options.onHead?.(response);
     await this.output!.restart({ ...version, total });
-    if (!await this.#takePieces(response, total)) await this.#takeBody(response, total, total);
+    const body = new AnnouncedBody(response, 0, total);
+    if (!await this.#takePieces(body, total)) await this.#takeBody(body, total);
   }
 
-  async #takeRest(response: HttpResponse, { length, total }: { length: number; total: number }) {
+  async #takeRest(response: HttpResponse, { first, length, total }: Rest) {
     this.#meter.start(this.output!.size, total);
     await this.#options.onHead?.(response);
-    if (await this.#takePieces(response, total)) return;
+    const body = new AnnouncedBody(response, first, length);
+    if (await this.#takePieces(body, total)) return;
     await this.output!.proceed();
-    await this.#takeBody(response, length, total);
+    await this.#takeBody(body, total);
   }
 
-  /** Adds `length` bytes of a body to the output, which has `total` then. */
-  async #takeBody(response: HttpResponse, length: number | undefined, total: number | undefined) {
-    const output = this.output!, start = output.size;
-    await pour(upTo(length, response), output, this.#meter, this.#signal);
-    if (output.size < (total ?? start + (length ?? 0))) {
+  /** Adds a body to the output, which has `total` bytes then. */
+  async #takeBody(body: AnnouncedBody, total: number | undefined) {
+    const output = this.output!;
+    await pour(body, output, this.#meter, this.#signal);
+    if (output.size < (total ?? 0)) {
       throw cutShort(`received ${output.size} bytes, expected ${total}`);
     }
   }
 
   /** Fetches the rest over several connections, where that is wanted and possible. */
-  async #takePieces(response: HttpResponse, total: number | undefined): Promise<boolean> {
+  async #takePieces(body: AnnouncedBody, total: number | undefined): Promise<boolean> {
     const { output } = this, { onDialogue } = this.#options;
     const connections = this.#onlyOne ? 1 : this.#options.connections ?? 1;
     const gaps = output?.record?.ranges !== undefined;
     if (!(output instanceof PartFile) || !output.mayHaveGaps || !gaps && connections < 2) {
       return false;
     }
-    const none = /\bnone\b/i.test(valueOf(response.head, "accept-ranges") ?? "");
+    const none = /\bnone\b/i.test(valueOf(body.response.head, "accept-ranges") ?? "");
     if (!gaps && (none || total === undefined || !this.#mayBeContinued(output))) {
       onDialogue?.("* One connection only: the server has no ranges, length or validator");
       return false;
@@ -1902,7 +1976,7 @@ class Transfer {
     const there = output.record!.ranges ?? [[0, output.size] satisfies Span];
     const pieces = new Pieces(total!, connections, there);
     const options = { output, pieces, connections, meter: this.#meter, ask, onDialogue };
-    await new PieceFetch(options, this.#signal).run(response);
+    await new PieceFetch(options, this.#signal).run(body);
     return true;
   }
 
@@ -1911,7 +1985,9 @@ class Transfer {
     try {
       if (response.status >= 400) throw statusError(response);
       const verdict = judge({ missing }, record, response);
-      if (verdict.is === "rest") return response;
+      if (verdict.is === "rest") {
+        return new AnnouncedBody(response, verdict.first, verdict.length);
+      }
       if (verdict.is === "error") throw verdict.error;
       this.#onlyOne = true;
       if (verdict.is !== "whole" || !repeats(record!, response.head)) throw new OtherVersion();
@@ -2084,6 +2160,10 @@ const ADVICE: Record<string, string> = {
 
 type Options = Parsed<typeof OPTIONS>;
 
+function isStdout(file: string): boolean {
+  return /^(-|\/dev\/stdout|\/dev\/fd\/1|\/proc\/self\/fd\/1)$/.test(file);
+}
+
 /** Checks what the table cannot: options that exclude each other, or come once for each URL. */
 function checkOptions(given: Options, urls: string[]) {
   const exclude = (one: string, other: string) => {
@@ -2102,6 +2182,9 @@ function checkOptions(given: Options, urls: string[]) {
   exclude("continue", "remote-name");
   exclude("output", "remote-name");
   exclude("sha256", "checksum");
+  if (given.parallel > 1 && given.output.filter(isStdout).length > 1) {
+    throw usageError("--parallel would mix what goes to stdout");
+  }
   for (const name of ["output", "sha256"] as const) {
     const { length } = given[name];
     if (length > urls.length) throw usageError(`${length} --${name} for ${urls.length} URLs`);
@@ -2140,8 +2223,8 @@ async function readNetrc(path: string | undefined): Promise<DownloadOptions["cre
   if (path === undefined) return undefined;
   const { credentialsFor, parseNetrc } = await import("./protocol/netrc.ts");
   const entries = parseNetrc(await readText("netrc-file", path));
-  return (host) => {
-    const found = credentialsFor(entries, host);
+  return (host, user) => {
+    const found = credentialsFor(entries, host, user);
     if (found?.login.includes(":")) throw usageError(`the login of ${host} has a colon`);
     return found && `${found.login}:${found.password ?? ""}`;
   };
@@ -2255,17 +2338,6 @@ function headText({ head }: HttpResponse): string {
   return head.lines.map(shown).join("\n");
 }
 
-/** Whether it is written to as it is: nothing stands beside it. */
-function isDevice(path: string): boolean {
-  return path.startsWith("/dev/");
-}
-
-/** A file, and what is beside it while it is incomplete. */
-function filesOf(file: string): string[] {
-  const part = partName(file);
-  return isDevice(file) ? [file] : [file, part, `${part}.json`];
-}
-
 /** What is known of one URL's file. */
 interface Job {
   file: string;
@@ -2324,6 +2396,9 @@ class Command {
     const { given } = this, inputs = given["input-file"];
     // -C - is how curl is told to find the offset itself
     this.#urls = given._.filter((url) => url !== "-" || !given.continue);
+    if (given.continue && this.#urls.some((url) => /^\d+$/.test(url))) {
+      throw usageError("--continue takes no offset: it finds where the file ends");
+    }
     if (inputs !== undefined) {
       const { parseUrlList } = await import("./protocol/lists.ts");
       this.#urls.push(...parseUrlList(await readText("input-file", inputs)));
@@ -2354,10 +2429,14 @@ class Command {
   async #get(url: string): Promise<string> {
     const { proxy, noProxy, caCerts = [], signal, onConnect, onDialogue } = this.#options;
     const options = { proxy, noProxy, caCerts, signal, onConnect, onDialogue };
-    using response = await request(url, options);
-    if (response.status >= 400) throw statusError(response);
+    using deadline = totalDeadline(this.#options);
+    const { result } = await retrying(this.#options, deadline, async () => {
+      using response = await request(url, { ...options, signal: deadline.signal });
+      if (response.status >= 400) throw statusError(response);
+      return await readAll(response, MAX_TEXT);
+    });
     const { decodeText } = await import("./protocol/lists.ts");
-    return decodeText(await readAll(response, MAX_TEXT));
+    return decodeText(result);
   }
 
   /** Does one URL; returns the exit code. */
@@ -2371,7 +2450,7 @@ class Command {
       if (this.given.head) await this.#printHead(url, deadline);
       else {
         file ||= fileName(url);
-        if (/^\/(dev\/stdout|dev\/fd\/1|proc\/self\/fd\/1)$/.test(file)) file = "-";
+        if (isStdout(file)) file = "-";
         if (file !== "-" && !this.given["remote-name"]) this.#files.add(plainPath(file));
         await this.#save(url, { file, sha256: this.given.sha256[at], progress, signal });
       }
@@ -2505,8 +2584,7 @@ class Command {
 async function main(args: string[]): Promise<number> {
   const given = await parseOptions(args, OPTIONS);
   if (given.help || given.version) {
-    await stdout.print(given.help ? helpText(INTRO, OPTIONS, OUTRO) : `fetch.ts ${VERSION}`);
-    return EXIT.ok;
+    return await printOnly(given.help ? helpText(INTRO, OPTIONS, OUTRO) : `fetch.ts ${VERSION}`);
   }
   const signal = interruption();
   // a file size limit is an error of write then

@@ -397,7 +397,7 @@ export function whole(name: string, min: number, max: number): Value<number> {
 /** A value that is a number from `min` to `max`, fractions allowed. */
 export function decimal(name: string, min: number, max: number): Value<number> {
   const takes = `a number from ${min} to ${max}`;
-  const number = /^\d+(\.\d+)?$/;
+  const number = /^(\d+|\d*\.\d+)$/;
   return { name, takes, parse: (text) => within(number.test(text) ? +text : NaN, min, max) };
 }
 
@@ -497,6 +497,18 @@ export function helpText(intro: string, table: OptionTable, outro: string): stri
     `${rows[at]!.padEnd(column)}${row.help}${defaultOf(row)}`,
   ]);
   return [intro, ...lines, outro].join("\n");
+}
+
+/**
+ * Prints what is all that was asked for: the help, or the version. Gives the exit code.
+ *
+ * @throws {TrioError} 23 if it cannot be written.
+ */
+export async function printOnly(text: string): Promise<number> {
+  await stdout.print(text).catch((error) => {
+    throw new TrioError(EXIT.write, `cannot write the output: ${systemReason(error)}`);
+  });
+  return EXIT.ok;
 }
 
 // --- From an error to an exit code -------------------------------------------

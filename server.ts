@@ -35,6 +35,7 @@ import {
   parseOptions,
   pathNeeds,
   printable,
+  printOnly,
   runScript,
   type Script,
   sleep,
@@ -1048,8 +1049,7 @@ async function serveOptions(args: string[]) {
 async function main(args: string[]): Promise<number> {
   const options = await serveOptions(args);
   if (options.help || options.version) {
-    await stdout.print(options.help ? helpText(INTRO, OPTIONS, OUTRO) : `server.ts ${VERSION}`);
-    return EXIT.ok;
+    return await printOnly(options.help ? helpText(INTRO, OPTIONS, OUTRO) : `server.ts ${VERSION}`);
   }
   const reporter = new Reporter(options), atOnce = new AbortController();
   const server = serve({ ...options, signal: atOnce.signal, onEvent: reporter.event });

@@ -121,13 +121,26 @@ function isAscii(text: string): boolean {
   return !/[^\0-\x7f]/.test(text);
 }
 
-/** Whether characters may look alike: `e` and Cyrillic `е`, `é` in two forms, a heart and a heart. */
+/** Of two characters of one of these kinds, people see that they differ. */
+const kinds = () =>
+  [emoji()].concat(
+    ["Latin", "Greek", "Cyrillic", "Han", "Hiragana", "Katakana", "Hangul"].map((script) =>
+      new RegExp(`^\\p{Script=${script}}`, "u")
+    ),
+  );
+
+/**
+ * Whether characters may look alike: `e` and Cyrillic `е`, `é` in two forms, a heart and a heart,
+ * 口 and Katakana ロ, two dashes.
+ */
 function alike(one: string, other: string): boolean {
   const [form, otherForm] = [one, other].map((character) =>
     character.normalize("NFKC").replace(invisible(), "")
   );
-  return form === otherForm ||
-    (one.length > 0 && other.length > 0 && isAscii(one) !== isAscii(other));
+  if (form === otherForm) return true;
+  if (!one || !other || isAscii(one) && isAscii(other)) return false;
+  return isAscii(one) !== isAscii(other) ||
+    !kinds().some((kind) => kind.test(one) && kind.test(other));
 }
 
 /**

@@ -27,6 +27,27 @@ export function replyTo(name: string): string {
   return `Hello, ${name}!`;
 }
 
+/** A port, alone or behind a host. */
+const PORT = /^(?:.*:)?(\d{1,5})$/s;
+
+/** Other ways to say where a server is: addresses, a URL, and this machine. */
+const PLACES = [
+  /^\d{1,3}(\.\d{1,3}){3}$/,
+  /^\[.*\]$|^[\da-f]*(:[\da-f.]*){2,}$/,
+  /^[a-z][a-z\d+.-]*:\/\//,
+  /^localhost$/,
+];
+
+/**
+ * Whether a name is rather where a server is; also in the wide characters of a Chinese keyboard.
+ *
+ * `9999`, `db:5432`, `10.0.0.5`, `::1`, `http://db/`, `localhost` → true; `70000`, `a:b` → false
+ */
+export function looksLikeServer(name: string): boolean {
+  const text = name.normalize("NFKC").trim().toLowerCase();
+  return Number(PORT.exec(text)?.[1]) <= 65_535 || PLACES.some((place) => place.test(text));
+}
+
 // --- The server's side ---------------------------------------------------------
 
 /**
@@ -231,6 +252,11 @@ export class Replies {
   /** Whether not even the beginning of the welcome has come. */
   get silent(): boolean {
     return this.#due === "welcome" && this.#got === 0;
+  }
+
+  /** Whether nothing has come since the last reply. */
+  get idle(): boolean {
+    return this.#due === "begin" && this.#got === 0;
   }
 
   /** Whether only the end is due. */

@@ -168,9 +168,13 @@ export class Pieces {
     return this.bytes === this.total;
   }
 
-  /** A piece for a connection that has none; undefined if nothing is worth one any more. */
-  next(): Piece | undefined {
-    const span = this.#free.shift() ?? this.#half();
+  /**
+   * A piece for a connection that has none, the one at `at` if nobody has that: there its body
+   * goes on. Undefined if nothing is worth a connection any more.
+   */
+  next(at?: number): Piece | undefined {
+    const here = Math.max(0, this.#free.findIndex(([start]) => start === at));
+    const span = this.#free.splice(here, 1)[0] ?? this.#half();
     if (!span) return undefined;
     const piece = new Piece(...span);
     this.#given.add(piece);

@@ -212,14 +212,18 @@ export interface Question {
   range?: string | undefined;
   /** Whether the user sent a condition, and the file is there. */
   conditional?: boolean;
+  /** The Content-Type of what was there before it started over. */
+  type?: string | undefined;
 }
+
+/** `length` bytes of the record's version, which has `total`, from the one at `first` on. */
+export type Rest = { is: "rest"; first: number; length: number; total: number };
 
 /** What an answer means. */
 export type Verdict =
   /** The whole, or all that the user wants: from byte 0, a new record. It has `length` bytes. */
   | { is: "whole"; length: number | undefined }
-  /** The next `length` bytes of the record's version, which has `total`. */
-  | { is: "rest"; length: number; total: number }
+  | Rest
   /** All bytes of the record's version were there. */
   | { is: "complete" }
   /** The file is what the server has, says the user's condition. */
@@ -253,18 +257,25 @@ function notTheRange(why: string): Verdict {
   return { is: "error", error: new TrioError(EXIT.resume, `not the bytes asked for: ${why}`) };
 }
 
+/** Whether it is less than the whole, or may be. */
+function isPartOf(found: ContentRange | undefined): boolean {
+  const announced = bytesIn(found);
+  return announced !== undefined && announced !== found?.total;
+}
+
 function judgeWhole(
   range: string | undefined,
   head: Head,
   length: number | undefined,
 ): Verdict {
+  const found = contentRange(head), announced = bytesIn(found);
   if (head.status !== 206) {
+    if (isPartOf(found)) return notTheRange("the server sent a part as if it were the whole");
     if (range === undefined || range === "0-" && head.status < 400) return { is: "whole", length };
     if (head.status === 416) return notTheRange("there are no such bytes");
     return notTheRange(`the server answered ${head.status}, as one without ranges`);
   }
-  const found = contentRange(head), announced = bytesIn(found);
-  if (range === undefined && (announced === undefined || announced !== found?.total)) {
+  if (range === undefined && (announced === undefined || isPartOf(found))) {
     return notTheRange("the server sent a part without being asked");
   }
   if (range !== undefined && !isRange(range, found)) return notTheRange("the server sent others");
@@ -292,6 +303,12 @@ export function repeats(record: VersionRecord, head: Head): boolean {
     : (validator === record.etag ? etag : modified) !== undefined;
 }
 
+/** Whether an answer has the strong ETag of the record, and its Last-Modified. */
+function repeatsBoth(record: VersionRecord, head: Head): boolean {
+  return repeats({ ...record, lastModified: undefined }, head) &&
+    repeats({ ...record, etag: undefined }, head);
+}
+
 function judgePart(
   { first, last }: { first: number; last?: number | undefined },
   record: VersionRecord,
@@ -308,7 +325,7 @@ function judgePart(
   const expected = found.last - first + 1;
   if (length !== undefined && length !== expected) return other;
   if (!repeats(record, head) || codingOf(head) !== record.coding) return other;
-  return { is: "rest", length: expected, total };
+  return { is: "rest", first, length: expected, total };
 }
 
 /** A 416: there is nothing behind the bytes that are there (RFC 9110 section 15.5.17). */
@@ -326,7 +343,8 @@ function mediaType(type: string | undefined): string | undefined {
 /**
  * Judges the final answer to a question, where there are bytes of the version of `record` or
  * none. A status of 400 or more but 416 is not its matter. A part from another URL, where a
- * redirect leads now, has validators of its own: it proves nothing.
+ * redirect leads now, has validators of its own: it proves nothing. Where only its query may be
+ * another (a signature is each time), both validators have to be the same.
  */
 export function judge(
   question: Question,
@@ -339,14 +357,18 @@ export function judge(
       ? { is: "unchanged" }
       : { is: "error", error: malformed("304 without being asked") };
   }
-  const type = mediaType(valueOf(head, "content-type")), expected = mediaType(record?.type);
+  const type = mediaType(valueOf(head, "content-type"));
+  const expected = mediaType(record?.type ?? question.type);
   if (head.status === 200 && type && expected && type !== expected) {
     return cannotResume(`it answered with ${type}, not ${expected}`);
   }
   if (!missing || !record) return judgeWhole(question.range, head, length);
   const elsewhere = (record.source ?? withoutQuery(url)) !== withoutQuery(url);
   if (elsewhere && (head.status === 206 || head.status === 416)) return { is: "other" };
+  const redirected = url.includes("?") && url !== record.url;
+  if (head.status === 206 && redirected && !repeatsBoth(record, head)) return { is: "other" };
   if (head.status === 206) return judgePart(missing, record, head, length);
+  if (head.status === 200 && isPartOf(contentRange(head))) return { is: "other" };
   if (head.status === 416) return judgeEnd(missing.first, record, head);
   return head.status === 200 ? { is: "whole", length } : cannotResume(`it answered ${head.status}`);
 }

@@ -36,6 +36,7 @@ import { rejectsWith } from "./support/assertions.ts";
 import { Folder } from "./support/folder.ts";
 import { anyCharacter, fc } from "./support/fuzz.ts";
 import { ROOT, run, Running } from "./support/process.ts";
+import { ManualTimeouts, WatchedSignal } from "./support/signals.ts";
 
 // Errors and exit codes
 
@@ -180,6 +181,20 @@ Deno.test("abortable gives what it waits for, or the signal's reason as soon as 
   assertEquals(await assertRejects(() => abortable(new Promise(() => {}), signal), Error), late);
 });
 
+Deno.test("abortable, sleep and Deadline leave no listener on a signal", async () => {
+  const watched = new WatchedSignal(), { signal, listeners } = watched;
+  await abortable(Promise.resolve(), signal);
+  await abortable(Promise.reject(new Error("no")), signal).catch(() => {});
+  await sleep(1, signal);
+  new Deadline(signal)[Symbol.dispose]();
+  assertEquals(listeners.size, 0);
+  const sleeping = sleep(1000, signal);
+  assertEquals(listeners.size, 1);
+  watched.abort(new Error("stop"));
+  await assertRejects(() => sleeping, Error, "stop");
+  assertEquals(listeners.size, 0);
+});
+
 Deno.test("sleep ends with its signal, and leaves no timer", async () => {
   const controller = new AbortController(), stop = new Error("stop");
   await sleep(1, controller.signal);
@@ -220,10 +235,32 @@ Deno.test("Deadline ends with the signal around it, until it is disposed of", ()
   deadline[Symbol.dispose]();
 });
 
+Deno.test("Deadline that was disposed of never aborts", async () => {
+  const deadline = new Deadline();
+  deadline.set(0.001, () => new Error("late"));
+  deadline[Symbol.dispose]();
+  await sleep(40, new AbortController().signal);
+  assertEquals(deadline.signal.aborted, false);
+});
+
 Deno.test("Deadline takes the longest time there is", () => {
+  using timeouts = new ManualTimeouts();
   using deadline = new Deadline();
   deadline.set(MAX_TIMER_MS * 10, () => new Error("late"));
+  timeouts.made[0]!.pass();
+  assertEquals(timeouts.made.map(({ ms }) => ms), [MAX_TIMER_MS, MAX_TIMER_MS]);
   assertEquals(deadline.signal.aborted, false);
+});
+
+Deno.test("Deadline lets what came in time be read first, however late it looks", async () => {
+  using timeouts = new ManualTimeouts();
+  using deadline = new Deadline();
+  deadline.set(0.001, () => new Error("late"));
+  await sleep(10, new AbortController().signal);
+  timeouts.made[0]!.pass();
+  assertEquals([deadline.signal.aborted, timeouts.made.length], [false, 2]);
+  timeouts.made[1]!.pass();
+  assertEquals(deadline.signal.reason.message, "late");
 });
 
 // Standard output and error
@@ -278,15 +315,25 @@ Deno.test("OutputStream tells who waits that a write failed, and nobody else", a
 });
 
 Deno.test("OutputStream.flush waits for who reads slowly, not for who reads nothing", async () => {
+  using timeouts = new ManualTimeouts();
   const sink = new Taking(100), output = new OutputStream(sink);
-  const room = Promise.withResolvers<void>();
-  sink.next = [() => room.promise];
-  output.say("stuck");
-  await output.flush(); // it returns, though nothing was taken
-  assertEquals([sink.text, output.idle], ["", false]);
-  room.resolve();
+  const rooms = [1, 2, 3].map(() => Promise.withResolvers<void>());
+  sink.next = rooms.map(({ promise }) => () => promise);
+  const said = [output.print("one"), output.print("two"), output.print("three")];
+  const flushed = output.flush().then(() => "flushed");
+  for (const at of [0, 1]) {
+    rooms[at]!.resolve();
+    await said[at];
+    timeouts.made[at]!.pass(); // a line was taken meanwhile: it waits on
+    const nextWait = new Promise((resolve) => setTimeout(resolve, 0)).then(() => "waits");
+    assertEquals(await Promise.race([flushed, nextWait]), "waits");
+  }
+  timeouts.made[2]!.pass(); // and now none
+  await flushed;
+  assertEquals([sink.text, output.idle], ["one\ntwo\n", false]);
+  rooms[2]!.resolve();
   await output.flush();
-  assertEquals([sink.text, output.idle], ["stuck\n", true]);
+  assertEquals([sink.text, output.idle], ["one\ntwo\nthree\n", true]);
 });
 
 // Options
@@ -370,8 +417,10 @@ Deno.test("parseOptions shows no secret", async () => {
 Deno.test("whole and decimal take decimal numbers within their bounds only", () => {
   const port = whole("PORT", 0, 65535), wait = decimal("S", 0.001, 10);
   assertEquals(["0", "65535", "007"].map(port.parse), [0, 65535, 7]);
-  assertEquals(["0.25", "10", "0.001"].map(wait.parse), [0.25, 10, 0.001]);
-  for (const text of ["", "abc", "-1", "0x10", "1e3", " 1", "+1", "NaN", "Infinity", "٣", "1."]) {
+  assertEquals(["0.25", "10", "0.001", ".5"].map(wait.parse), [0.25, 10, 0.001, 0.5]);
+  for (
+    const text of ["", "abc", "-1", "0x10", "1e3", " 1", "+1", "NaN", "Infinity", "٣", "1.", "."]
+  ) {
     assertEquals([port.parse(text), wait.parse(text)], [undefined, undefined], text);
   }
   assertEquals([port.parse("65536"), port.parse("1.5")], [undefined, undefined]);

@@ -14,8 +14,9 @@ import { writeAll } from "../../mod.ts";
 import { serve } from "../../server.ts";
 import { encode } from "../support/bytes.ts";
 import { runClient, startClient, tutorialServer } from "../support/client.ts";
+import { Folder } from "../support/folder.ts";
 import { IPV6 } from "../support/peers.ts";
-import { ROOT, runScript } from "../support/process.ts";
+import { denoArgs, ROOT, run, Running, runScript } from "../support/process.ts";
 import { FakeServer } from "../support/servers.ts";
 import { some } from "../support/thorough.ts";
 
@@ -117,7 +118,8 @@ Deno.test("client.ts - refuses what is not UTF-8", async () => {
 Deno.test("client.ts - greets with 2,000 names from a pipe, one at a time", async () => {
   const messages: string[] = [];
   await using server = tutorialServer(messages);
-  const names = Array.from({ length: 2000 }, (_, i) => `name ${i}`);
+  // reads end within a character, too
+  const names = Array.from({ length: 2000 }, (_, i) => `${"小明".repeat(20)} ${i}`);
   const { code, stdout } = await runClient(server.port, ["-"], names.join("\n"));
   assertEquals(code, 0);
   assertEquals(messages, [...names, "exit"]); // two in one read would be one here
@@ -143,6 +145,27 @@ Deno.test("client.ts -i asks for names until exit, and again after an empty line
   assertEquals({ code, stdout }, { code: 0, stdout: "Welcome!\nHello, Ada!\nHello, Bob!\n" });
   assertEquals(stderr, "Name: ".repeat(4));
   assertEquals(messages, ["Ada", "Bob", "exit"]);
+});
+
+Deno.test("client.ts -i asks for the next name below the reply, not beside it", async () => {
+  await using folder = new Folder();
+  await using server = serve({ port: 0, delay: 0, lines: true, maxMessage: 2 ** 21 });
+  const fifo = folder.file("stdout"), name = "x".repeat(1_000_000);
+  await run("mkfifo", [fifo]);
+  const command = denoArgs("client.ts", ["-i", "--lines", `--port=${server.addr.port}`]);
+  const args = ["-c", 'exec "$0" "$@" > "$STDOUT"', Deno.execPath(), ...command];
+  await using child = new Running("sh", args, { typing: true, env: { STDOUT: fifo } });
+  using stdout = await Deno.open(fifo);
+  await child.heard("stderr", /^Name: $/);
+  await child.type(`${name}\n`);
+  const buffer = new Uint8Array(65536), total = "Welcome!\nHello, !\n".length + name.length;
+  for (let read = 0; read < total; read += (await stdout.read(buffer))!) {
+    // a pipe holds 64 KiB: the end of the reply waits outside
+    if (read < total - 200_000) assertEquals(child.stderr, "Name: ");
+  }
+  await child.heard("stderr", /^Name: Name: $/);
+  await child.endInput();
+  assertEquals((await child.ended()).code, 0);
 });
 
 Deno.test("client.ts -i --lines greets with an empty line, too", async () => {

@@ -7,9 +7,10 @@ import { assert, assertEquals, assertRejects } from "jsr:@std/assert@^1.0.0";
 import { connect } from "../../client.ts";
 import { TrioError, writeAll } from "../../mod.ts";
 import { serve } from "../../server.ts";
+import { rejectsWith } from "../support/assertions.ts";
 import { encode } from "../support/bytes.ts";
 import { tutorialServer } from "../support/client.ts";
-import { FakeServer } from "../support/servers.ts";
+import { clientEnds, FakeServer } from "../support/servers.ts";
 
 Deno.test("connect is as the example says, and its greetings queue in order", async () => {
   const messages: string[] = [];
@@ -74,4 +75,63 @@ Deno.test("connect aborts its signal at once when the server goes away", async (
   await aborted;
   const error = await assertRejects(() => greeter.greet("Ada"), TrioError, "closed");
   assertEquals(error.code, 56);
+});
+
+Deno.test("exit takes a server that closed after the last reply as one that closes then", async () => {
+  for (const [more, code] of [["", undefined], ["Hello", 56]] as const) {
+    await using server = new FakeServer(async (conn) => {
+      await writeAll(conn, encode("Welcome!"));
+      await conn.read(new Uint8Array(9));
+      await writeAll(conn, encode(`Hello, Ada!${more}`));
+    });
+    await using greeter = await connect({ port: server.port });
+    const ended = new Promise((end) => greeter.signal.addEventListener("abort", end));
+    await greeter.greet("Ada");
+    await ended;
+    await rejectsWith(56, greeter.greet("Bob"), "closed the connection");
+    if (code) await rejectsWith(code, greeter.exit(), "closed the connection");
+    else await greeter.exit();
+  }
+});
+
+/** While it lasts, `Deno.connect` gives what `replace` makes of each connection. */
+function connecting(replace: (conn: Deno.TcpConn) => Deno.TcpConn): Disposable {
+  const { connect } = Deno;
+  Deno.connect =
+    (async (options: Deno.ConnectOptions) => replace(await connect(options))) as typeof connect;
+  return { [Symbol.dispose]: () => void (Deno.connect = connect) };
+}
+
+Deno.test("connect closes a connection that is made when its signal aborts", async () => {
+  const stop = new AbortController();
+  await using server = new FakeServer((conn) => clientEnds(conn));
+  using _ = connecting((conn) => (stop.abort(new Error("enough")), conn));
+  await assertRejects(
+    () => connect({ port: server.port, signal: stop.signal }),
+    Error,
+    "enough",
+  ); // an open connection would fail the test
+});
+
+Deno.test("connect closes a connection to itself, and takes it for a refused one", async () => {
+  await using server = new FakeServer((conn) => clientEnds(conn));
+  using _ = connecting((conn) =>
+    Object.defineProperty(conn, "localAddr", { value: conn.remoteAddr })
+  );
+  await rejectsWith(7, connect({ port: server.port }), "by itself");
+});
+
+Deno.test("greet tells how many milliseconds a reply took", async () => {
+  await using server = serve({ port: 0, delay: 50 });
+  await using greeter = await connect({ port: server.addr.port });
+  await greeter.greet("Ada");
+  assert(greeter.elapsed > 45, `${greeter.elapsed} ms`);
+});
+
+Deno.test("connect takes what can be no port for a mistake, not for a failure that may pass", async () => {
+  for (const port of [0, -1, 65_536, 1.5, NaN]) {
+    await rejectsWith(2, connect({ port }), "Invalid port");
+  }
+  // the system refuses a link's address that does not say which link
+  await rejectsWith(7, connect({ hostname: "fe80::1" }), "cannot connect");
 });

@@ -96,6 +96,22 @@ for (const [signals, expected] of [[["SIGINT"], 130], [["SIGINT", "SIGTERM"], 14
   });
 }
 
+Deno.test("client.ts --deadline exits with 23 if nobody takes the statistics", async () => {
+  await using server = serve({ port: 0, delay: 0, lines: true, maxMessage: 1_000_000 });
+  const name = "x".repeat(100_000); // more than a pipe holds
+  const args = ["-p", `${server.addr.port}`, "--ping", "--lines", "--deadline", "0.2", name];
+  const child = new Deno.Command(Deno.execPath(), {
+    args: denoArgs("client.ts", args),
+    cwd: ROOT,
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const stderr = await new Response(child.stderr).text();
+  assertEquals((await child.status).code, 23);
+  assertEquals(stderr, "client: cannot write the output: nobody takes it\n");
+  await child.stdout.cancel();
+});
+
 Deno.test({
   name: "client.ts takes a reply that came in time while it was stopped",
   ignore: Deno.build.os === "windows",

@@ -76,6 +76,19 @@ Deno.test("client.ts --max-loss says how much may be lost", async () => {
   assertEquals((await ping(server.port, "-c4")).code, 56); // any loss, if it is not said
 });
 
+Deno.test("client.ts --max-loss compares what was lost, not its first digits", async () => {
+  for (const [percent, expected] of [["33.33", 56], ["33.34", 0]] as const) {
+    await using server = greeting((_, count) => Promise.resolve(count === 2 ? "close" : "answer"));
+    const { code, stdout } = await ping(server.port, "-c3", "--max-loss", percent);
+    assertMatch(stdout, /, 1 lost \(33\.3333 %\), /);
+    assertEquals(code, expected, percent);
+  }
+});
+
+Deno.test("client.ts --max-loss 100 is not content without any reply", async () => {
+  assertEquals((await ping(closedPort(), "-c2", "--max-loss", "100")).code, 7);
+});
+
 Deno.test("client.ts --max-p99 says how long a reply may take", async () => {
   await using server = greeting();
   assertEquals((await ping(server.port, "-c3", "--max-p99", "60000")).code, 0);
@@ -110,6 +123,14 @@ Deno.test("client.ts --deadline exits with 28 if less was done than was asked fo
   assertMatch(few.stderr, /^client: only \d were done within 0\.5 s\n$/);
 });
 
+Deno.test("client.ts --deadline does not hide that a server answers no more", async () => {
+  await using server = greeting((conn, count) => count > 1 ? clientEnds(conn) : undefined);
+  const { code, stdout, stderr } = await ping(server.port, "--deadline", "0.5");
+  assertEquals([code, stderr], [28, ""]);
+  assertMatch(stdout, /\nlost seq=2: 127\.0\.0\.1:\d+ did not answer in the last 0\.\d s\n/);
+  assertMatch(stdout, /\n2 sent, 1 received, 1 lost \(50 %\), /);
+});
+
 Deno.test("client.ts --ping ends with the last reply, whatever time is left", async () => {
   await using server = greeting();
   const start = performance.now();
@@ -135,6 +156,30 @@ Deno.test("client.ts --interval counts from when a greeting was due, not from it
   assert(gaps.some((gap) => gap < 550), `${gaps}`);
 });
 
+Deno.test("client.ts --interval is kept after a late reply, which is not made up for", async () => {
+  const came: number[] = [];
+  await using server = greeting(async () => {
+    came.push(performance.now());
+    if (came.length === 1) await new Promise((passed) => setTimeout(passed, 800));
+  });
+  const args = ["--ping", "-c6", "--interval", "0.2", "Ada"];
+  assertEquals((await runClient(server.port, args)).code, 0);
+  assert(came[5]! - came[1]! > 400, "the sixth was due 800 ms after the second");
+});
+
+Deno.test("client.ts --ping gives exit its own time, whatever of --deadline is left", async () => {
+  await using server = new FakeServer(async (conn) => {
+    const buffer = new Uint8Array(99);
+    await writeAll(conn, encode("Welcome!"));
+    await conn.read(buffer);
+    await writeAll(conn, encode("Hello, Ada!"));
+    await conn.read(buffer);
+    await new Promise((passed) => setTimeout(passed, 2500)); // it is slow to close
+  });
+  const { code, stderr } = await ping(server.port, "-c1", "--deadline", "2");
+  assertEquals([code, stderr], [0, ""]);
+});
+
 Deno.test("client.ts --ping forgives a server that does not close after exit, and no wrong word", async () => {
   for (const [farewell, expected] of [["", 0], ["Bye!", 1]] as const) {
     await using server = new FakeServer(async (conn) => {
@@ -150,6 +195,26 @@ Deno.test("client.ts --ping forgives a server that does not close after exit, an
     assertMatch(stdout, /\n1 sent, 1 received, 0 lost/);
     assertEquals(code, expected);
   }
+});
+
+Deno.test("client.ts --ping counts a wrong word between two questions", async () => {
+  await using server = new FakeServer(async (conn) => {
+    const buffer = new Uint8Array(99);
+    await writeAll(conn, encode("Welcome!"));
+    await conn.read(buffer);
+    await writeAll(conn, encode("Hello, Ada!"));
+    await new Promise((passed) => setTimeout(passed, 50)); // the reply has been read
+    await writeAll(conn, encode("Bye!"));
+    await clientEnds(conn);
+  });
+  const args = ["--ping", "-c3", "--interval", "0.4", "Ada"];
+  const { code, stdout } = await runClient(server.port, args);
+  assertMatch(stdout, /\nlost seq=2: unexpected reply from .*: "Bye!" instead of "Hello, "\n/);
+  assertMatch(stdout, /\n3 sent, 2 received, 1 lost/);
+  assertEquals(code, 1);
+  const last = await runClient(server.port, ["--ping", "--deadline", "0.4", "Ada"]);
+  assertMatch(last.stdout, /\n1 sent, 1 received, 0 lost/);
+  assertEquals(last.code, 1);
 });
 
 Deno.test("client.ts --ping times connections, and answers of another protocol", async () => {

@@ -5,7 +5,7 @@
  */
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { probe } from "../../client.ts";
-import { writeAll } from "../../mod.ts";
+import { readUntilEof, writeAll } from "../../mod.ts";
 import { rejectsWith } from "../support/assertions.ts";
 import { encode } from "../support/bytes.ts";
 import { makeCertificates } from "../support/certificates.ts";
@@ -47,6 +47,17 @@ Deno.test("client.ts --send sends these bytes, and --expect compares what comes 
   const more = "220 hi\\r\\n=A\\x00\\xff\\\\\\t";
   const all = await runClient(port, ["--send", "A\\x00\\xff\\\\\\t", "--expect", more]);
   assertEquals([all.code, all.stdout], [0, `127.0.0.1:${port} answered "${more}"\n`]);
+});
+
+Deno.test("probe sends all that is to be sent, though no answer is expected", async () => {
+  const sent = new Uint8Array(10_000_000), { promise, resolve } = Promise.withResolvers<number>();
+  await using server = new FakeServer(async (conn) => {
+    let length = 0;
+    for await (const bytes of readUntilEof(conn)) length += bytes.length;
+    resolve(length);
+  });
+  await probe({ port: server.port, send: sent });
+  assertEquals(await promise, sent.length);
 });
 
 Deno.test("client.ts --expect shows what came instead, and exits with 1", async () => {

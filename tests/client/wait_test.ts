@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { writeAll } from "../../mod.ts";
 import { serve } from "../../server.ts";
 import { encode } from "../support/bytes.ts";
@@ -28,10 +28,15 @@ Deno.test("client.ts --gone waits until nobody accepts any more", async () => {
 });
 
 Deno.test("client.ts --gone exits with 28 while somebody accepts", async () => {
-  await using server = new FakeServer(() => {});
-  const { code, stdout, stderr } = await runClient(server.port, ["--wait", "0.5", "--gone"]);
-  assertEquals({ code, stdout }, { code: 28, stdout: "" });
-  assertEquals(stderr, `client: 127.0.0.1:${server.port} still accepts\n`);
+  for (const more of [[], ["--tls"]]) { // TLS or not, it accepts
+    let tries = 0;
+    await using server = new FakeServer((_, count) => void (tries = count));
+    const args = ["--wait", "0.5", "--gone", ...more];
+    const { code, stdout, stderr } = await runClient(server.port, args);
+    assertEquals({ code, stdout }, { code: 28, stdout: "" });
+    assertEquals(stderr, `client: 127.0.0.1:${server.port} still accepts\n`);
+    assert(tries <= 4, `${tries} tries in half a second`);
+  }
 });
 
 Deno.test("client.ts --gone tells programs, and is quiet when asked", async () => {

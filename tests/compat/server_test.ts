@@ -120,10 +120,14 @@ class Typist extends Running {
     super(find(program) ?? program, args, { typing: true });
   }
 
-  /** Waits until these words are shown next. */
+  /** Waits until as much as these words is shown next: it must be them. */
   async hears(words: string) {
     this.#shown += words;
-    await this.heard("stdout", new RegExp(`${RegExp.escape(this.#shown)}$`));
+    const { index, input = "" } = await this.heard(
+      "stdout",
+      new RegExp(`Welcome![^]{${this.#shown.length - "Welcome!".length}}`),
+    );
+    assertEquals(input.slice(index), this.#shown);
   }
 
   /** Waits until it is welcomed, if it was not yet. */

@@ -66,6 +66,16 @@ function anchor(title: string): string {
   return title.toLowerCase().replace(/[^\p{L}\p{N}_ -]/gu, "").replaceAll(" ", "-");
 }
 
+Deno.test("what a reader's commands leave in docs/steps/ is of no concern to git and the formatter", async () => {
+  const consoles = (await readPage(PAGES[0])).flatMap((part) =>
+    part.kind === "code" && part.info.startsWith("console") ? [part.text] : []
+  );
+  const left = new Set(consoles.join("").match(/\b[a-z]+\.(html|txt)\b/g));
+  assert(left.size >= 5, [...left].join());
+  const ignored = (await Deno.readTextFile(`${ROOT}.gitignore`)).split("\n");
+  for (const name of left) assert(ignored.includes(`/docs/steps/*.${name.split(".")[1]}`), name);
+});
+
 Deno.test("the tutorial is the same in both languages: sections, pictures, code, output", async () => {
   const [english, chinese] = await Promise.all(PAGES.map(readPage));
   assertEquals(chinese!.map(inAnyLanguage), english!.map(inAnyLanguage));
@@ -76,6 +86,29 @@ function inAnyLanguage(part: Part) {
   if (part.kind !== "code") return part;
   return { ...part, text: withoutComments(part.info === "sh" ? ".py" : part.file, part.text) };
 }
+
+Deno.test("what the tutorial says of tasks and threads is what benchmarks.md has", async () => {
+  const benchmarks = await Deno.readTextFile(`${ROOT}docs/benchmarks.md`);
+  /** The first figure of a program in the table below a heading. */
+  const figure = (heading: string, program: string) => {
+    const [, section = ""] = benchmarks.split(`\n### ${heading}\n`);
+    const [, first = ""] = section.match(new RegExp(`^\\| ${program} +\\| +([\\d.,]+)`, "m")) ?? [];
+    return Number(first.replaceAll(",", ""));
+  };
+  const [task, thread] = ["server.ts", "tutorial's threads"] as const;
+  const idle = (program: string) => Math.round(figure("5,000 idle connections", program));
+  const [ratio, other] = ["64", "1,000"].map((connections) => {
+    const heading = `Greetings a second, ${connections} connections`;
+    return Math.round(figure(heading, task) / figure(heading, thread));
+  });
+  assertEquals(ratio, other);
+  const [english, chinese] = await Promise.all(PAGES.map((it) => Deno.readTextFile(ROOT + it)));
+  for (const text of [english!, chinese!]) {
+    assertMatch(text, new RegExp(`\\b${idle(task)} KiB[^;；]*\\b${idle(thread)} KiB`));
+  }
+  assertMatch(english!, new RegExp(`answer ${ratio} times as many`));
+  assertMatch(chinese!, new RegExp(`线程的 ${ratio} 倍`));
+});
 
 Deno.test("the Chinese pages have one line a paragraph: browsers show a line's end as a blank", async () => {
   for (const page of [PAGES[1], "README.zh-CN.md"]) {

@@ -104,7 +104,8 @@ async function perform(command: string, folder: string): Promise<string> {
 
 function start(command: string, folder: string): Running {
   // the last command takes the shell's place, to be the one that is stopped
-  const line = command.replace(/^((?:.*; )?)(deno|python3) /, "$1exec $2 ").replace("../../", ROOT);
+  const line = command.replace(/^\((.*)\)/, "$1") // a shell of its own it has
+    .replace(/^((?:.*; )?)(deno|python3) /, "$1exec $2 ").replace("../../", ROOT);
   return new Running("bash", ["-c", `exec 2>&1; ${line}`], {
     cwd: folder,
     env: { PYTHONUNBUFFERED: "1", DENO_NO_UPDATE_CHECK: "1" },

@@ -5,12 +5,14 @@
  */
 import { assert, assertEquals, assertMatch, assertRejects } from "jsr:@std/assert@^1.0.0";
 import { download, type DownloadOptions, request } from "../../fetch.ts";
-import { writeAll } from "../../mod.ts";
+import { TrioError, writeAll } from "../../mod.ts";
 import { bytesOf, joined } from "../support/bytes.ts";
 import { bodyOf, get } from "../support/fetch.ts";
 import { Folder } from "../support/folder.ts";
+import { Origin, serveResource } from "../support/origin.ts";
+import { writeRecord } from "../support/output.ts";
 import { denoArgs, run } from "../support/process.ts";
-import { CODED, HELLO, OK, RECORD } from "../support/replies.ts";
+import { CODED, HELLO, OK, RECORD, redirect } from "../support/replies.ts";
 import {
   clientEnds,
   FakeServer,
@@ -20,6 +22,7 @@ import {
   soon,
   urlOf,
 } from "../support/servers.ts";
+import { WatchedSignal } from "../support/signals.ts";
 
 /** A moment at which a caller aborts: when the server has said what it says. */
 // deno-fmt-ignore
@@ -80,6 +83,21 @@ Deno.test("request is ended by its signal in the lookup and while it connects", 
   }
 });
 
+Deno.test("request is ended by its signal while TLS begins", async () => {
+  await using server = new FakeServer(clientEnds);
+  for (let turns = 0; turns < 8; turns++) {
+    const abort = new AbortController(), reason = new Error("enough");
+    const onDialogue = async (line: string) => {
+      if (!line.startsWith("* Connected")) return;
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+      abort.abort(reason);
+    };
+    const url = `https://127.0.0.1:${server.port}/`, options = { signal: abort.signal, onDialogue };
+    const failing = assertRejects(() => request(url, options), Error);
+    await soon(failing.then((error) => assert(error === reason, `${error} after ${turns} turns`)));
+  }
+});
+
 Deno.test("HttpResponse is ended by the signal in a body with any coding", async (t) => {
   for (const [coding, body] of Object.entries(CODED)) {
     await t.step(coding, async () => {
@@ -126,6 +144,58 @@ Deno.test("download is ended by its signal while it waits to try again", async (
   };
   const error = await assertRejects(() => download(urlOf(server), options), Error);
   assert(error === reason, `${error}`);
+});
+
+Deno.test("download is ended by its signal while its limit of speed makes it wait", async () => {
+  const abort = new AbortController(), reason = new Error("enough");
+  await using folder = new Folder();
+  await using server = new FakeServer(replying(HELLO));
+  const options: DownloadOptions = {
+    output: folder.file("f"),
+    limitRate: 0.001, // a quarter of an hour for a byte
+    signal: abort.signal,
+    onHead: () => void setTimeout(() => abort.abort(reason), 100),
+  };
+  const failing = assertRejects(() => download(urlOf(server), options), Error);
+  await soon(failing.then((error) => assert(error === reason, `${error}`)));
+});
+
+Deno.test("download does not give FILE its name when it is aborted before the last act", async () => {
+  await using folder = new Folder();
+  const reason = new Error("enough"), body = bytesOf("hello"), etag = '"1"';
+  await using origin = new Origin((asked) => serveResource(asked, { body, etag }));
+  writeRecord(folder, "f.part", { url: origin.url(), etag, total: 5 });
+  folder.write("f.part", body); // all is there: nothing is read after the head
+  for (const output of [folder.file("f"), "/dev/null"]) {
+    const abort = new AbortController(), { signal } = abort;
+    const onHead = () => abort.abort(reason);
+    const options = { output, resume: output !== "/dev/null", signal, onHead };
+    const error = await assertRejects(() => download(origin.url(), options), Error);
+    assert(error === reason, `${error}`);
+  }
+  assertEquals(folder.names, ["f.part", "f.part.json"]);
+});
+
+Deno.test("request and download leave no listener on their signal", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin(({ target }) => {
+    if (target === "/again") return redirect("/file");
+    return target === "/cut" ? HELLO.slice(0, -1) : HELLO;
+  });
+  const { signal, listeners } = new WatchedSignal();
+  assertEquals(await get(origin.url("/again"), { signal, maxTime: 100 }), "hello");
+  (await request(origin.url(), { signal })).close();
+  await assertRejects(() => get(origin.url("/cut"), { signal }), TrioError);
+  await assertRejects(() => request(origin.url("/again"), { signal, maxRedirects: 0 }), TrioError);
+  await assertRejects(
+    () => request("http://127.0.0.1:1/", { signal, proxy: "gopher://a" }),
+    TrioError,
+  );
+  for (const path of ["/again", "/cut"]) {
+    const options = { output: folder.file("f"), retry: 0, signal };
+    await download(origin.url(path), options).catch(() => {});
+  }
+  assertEquals(listeners.size, 0);
 });
 
 /** Sends zeros for as long as the client takes them. */

@@ -93,6 +93,15 @@ Deno.test("request undoes content codings, if it asked for them", async (t) => {
   }
 });
 
+Deno.test("request knows the length of a body as it came, not of one it decodes", async () => {
+  const head = `${OK}Content-Encoding: gzip\r\nContent-Length: ${CODED.gzip!.length}\r\n\r\n`;
+  await using server = new FakeServer(replying(joined(head, CODED.gzip!)));
+  for (const [compressed, length] of [[false, CODED.gzip!.length], [true, undefined]] as const) {
+    using response = await request(urlOf(server), { compressed });
+    assertEquals(response.length, length);
+  }
+});
+
 Deno.test("request undoes transfer codings, asked for or not", async () => {
   const chunk = (body: Uint8Array) =>
     joined(`${body.length.toString(16)}\r\n`, body, "\r\n0\r\n\r\n");

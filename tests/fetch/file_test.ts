@@ -121,11 +121,29 @@ Deno.test("download leaves FILE as it was until the body is complete", async () 
   assertEquals(folder.names, ["f"]);
 });
 
+Deno.test("download has what came on the disk within moments, however slowly it comes", async () => {
+  await using folder = new Folder();
+  const written = Promise.withResolvers<void>();
+  await using origin = new Origin(() => {
+    const [head, body] = response("200 OK", noise(3000));
+    const later = new Promise((resolve) => setTimeout(resolve, 1100));
+    const parts = [body.subarray(0, 1000), body.subarray(1000, 2000), body.subarray(2000)];
+    return [head, parts[0]!, later, parts[1]!, written.promise, parts[2]!];
+  });
+  const ended: string[] = [];
+  const options = { output: folder.file("f"), stallTimeout: 9, retry: 0 };
+  const downloading = download(origin.url(), options).finally(() => ended.push("ended"));
+  await folder.grown("f.part", 2000);
+  assertEquals(ended, []); // what failed would have been written, too
+  written.resolve();
+  await downloading;
+});
+
 Deno.test("download gives what replaces FILE its permissions", async () => {
   await using folder = new Folder();
   await using origin = new Origin((asked) => serveResource(asked, { body: BODY }));
   const file = folder.write("f", "old");
-  for (const mode of [0o600, 0o750]) {
+  for (const mode of [0o600, 0o750, 0o444, 0o666]) {
     Deno.chmodSync(file, mode);
     await download(origin.url(), { output: file });
     assertEquals(Deno.statSync(file).mode! & 0o777, mode);
@@ -156,6 +174,19 @@ Deno.test("download follows no link in the place of FILE.part", async () => {
     assertEquals(folder.text("precious"), "old");
     assertEquals(folder.names, ["f.part", "precious"]);
   }
+});
+
+Deno.test("download reads and replaces no record that is no file, and leaves nothing", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((asked) => serveResource(asked, { body: BODY }));
+  Deno.mkdirSync(folder.file("f.part.json"));
+  const options = { output: folder.file("f"), resume: true };
+  await rejectsWith(EXIT.write, download(origin.url(), options), "f.part.json");
+  assertEquals(folder.names, ["f.part.json"]);
+  folder.write("f.part", "of an earlier run");
+  const pending = download(origin.url(), options);
+  await rejectsWith(EXIT.write, pending, "f.part.json: it is no regular file");
+  assertEquals(folder.names, ["f.part", "f.part.json"]);
 });
 
 Deno.test("download removes FILE.part only if it made it and nothing came", async () => {

@@ -4,6 +4,7 @@
  * @module
  */
 import { assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
+import { request } from "../../fetch.ts";
 import { writeAll } from "../../mod.ts";
 import { rejectsWith } from "../support/assertions.ts";
 import { bytesOf } from "../support/bytes.ts";
@@ -161,6 +162,22 @@ Deno.test("request gives each redirect its own time, within --max-time", async (
   const url = urlOf(server, "/0");
   assertEquals(await get(url, { stallTimeout: 0.8, connectTimeout: 0.8 }), "hello");
   await rejectsWith(28, get(url, { maxTime: 0.8 }), "not done within 0.8 s");
+});
+
+Deno.test("request does not count the time that its reader takes", async () => {
+  const headRead = Promise.withResolvers<void>();
+  await using server = new FakeServer(async (conn) => {
+    await readHead(conn);
+    await writeAll(conn, bytesOf(HELLO.slice(0, -5)));
+    await headRead.promise;
+    await writeAll(conn, bytesOf(HELLO.slice(-5)));
+  });
+  using response = await request(urlOf(server), { stallTimeout: 0.1 });
+  headRead.resolve();
+  for (let n = 0; n < 3; n++) {
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    assertEquals(await response.read(new Uint8Array(1)), 1);
+  }
 });
 
 Deno.test("request waits on while interim replies come (RFC 9110 15.2)", async () => {

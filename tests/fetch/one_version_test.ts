@@ -259,14 +259,16 @@ for (
     ["-C", { etag: '"1"' }, { resume: true }],
     ["a retry that goes on", { etag: '"1"' }, {}],
     ["a retry that starts over", {}, {}],
+    ["-C that was told of another version", { etag: '"0"' }, { resume: true }],
   ] as [string, { etag?: string }, DownloadOptions][]
 ) {
   Deno.test(`download takes no login page for the file: ${what}`, async () => {
     using _ = hurry();
     await using folder = new Folder();
     const validators = record.etag ? [`ETag: ${record.etag}`] : [];
-    await using origin = new Origin((_, count) => {
+    await using origin = new Origin((asked, count) => {
       const page = ["Content-Type: text/html; charset=utf-8"];
+      if (record.etag === '"0"' && rangeOf(asked, 0)) return rest(SECOND, 400, 'ETag: "2"');
       if (options.resume || count > 1) return response("200 OK", "<form>", page);
       const [head, body] = response("200 OK", FIRST, ["Content-Type: image/png", ...validators]);
       return [head, body.subarray(0, 400)];
@@ -381,6 +383,43 @@ for (
     assertOnly(folder, LARGE);
   });
 }
+
+Deno.test("download over several connections does without one that fails", async () => {
+  await using folder = new Folder();
+  let busy = 1;
+  await using origin = new Origin((asked) => {
+    const range = rangeOf(asked, LARGE.length);
+    if (range && busy-- > 0) return response("503 Busy");
+    return range ? rest(LARGE, range[0], ONE, range[1]) : response("200 OK", LARGE, [ONE]);
+  });
+  await download(origin.url(), { output: folder.file("f"), connections: 3, retry: 0 });
+  assertOnly(folder, LARGE);
+});
+
+Deno.test("download over several connections notes within moments what is there", async () => {
+  await using folder = new Folder();
+  const noted = Promise.withResolvers<void>();
+  await using origin = new Origin((asked) => {
+    const range = rangeOf(asked, LARGE.length), [start, end] = range ?? [0, LARGE.length];
+    const [head, body] = range ? rest(LARGE, start, ONE, end) : response("200 OK", LARGE, [ONE]);
+    const later = new Promise((resolve) => setTimeout(resolve, 1100));
+    const parts = [body.subarray(0, 100_000), body.subarray(100_000, 200_000)];
+    return [head, parts[0]!, later, parts[1]!, noted.promise, body.subarray(200_000)];
+  });
+  const ended: string[] = [];
+  const options = { output: folder.file("f"), connections: 2, stallTimeout: 9, retry: 0 };
+  using watcher = Deno.watchFs(folder.path);
+  const downloading = download(origin.url(), options).finally(() => ended.push("ended"));
+  for await (const { kind } of watcher) {
+    if (kind !== "rename" && kind !== "modify" || !folder.names.includes("f.part.json")) continue;
+    const { ranges = [] } = JSON.parse(folder.text("f.part.json")) as VersionRecord;
+    if (ranges.some(([start, end]) => end - start >= 100_000)) break;
+  }
+  assertEquals(ended, []);
+  noted.resolve();
+  await downloading;
+  assertOnly(folder, LARGE);
+});
 
 Deno.test("download goes on with gaps over another number of connections", async () => {
   for (const connections of [1, 2, 5]) {

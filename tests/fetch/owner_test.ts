@@ -96,6 +96,29 @@ Deno.test("download gives no part its name that is not the one it wrote", async 
   assert(!folder.names.includes("f"));
 });
 
+Deno.test("fetch.ts with write access only does not touch what another run writes", async () => {
+  await using folder = new Folder();
+  await using origin = serving();
+  using other = Deno.openSync(folder.write("f", "of another run"), { write: true });
+  other.lockSync(true);
+  const options = { permissions: [...MODES.FILE] };
+  const { code, stderr } = await runFetch(folder, ["-o", "f", origin.url()], options);
+  assertEquals([code, stderr], [EXIT.write, "fetch: cannot write f: another run is writing it\n"]);
+  assertEquals(folder.text("f"), "of another run");
+});
+
+Deno.test("download takes no name that lies beside another file of the run", async () => {
+  await using folder = new Folder();
+  await using origin = serving();
+  const taken = new Set<string>();
+  await download(origin.url(), { output: folder.file("f"), taken });
+  for (const name of ["f.part", "f.part.json"]) {
+    const pending = download(origin.url(), { output: folder.file(name), taken });
+    await rejectsWith(EXIT.usage, pending, "is the file of another URL, too");
+  }
+  assertOnly(folder, "f");
+});
+
 Deno.test("fetch.ts sees that ./f is the file of another URL, too", async () => {
   await using folder = new Folder();
   await using origin = serving();
@@ -169,19 +192,22 @@ Deno.test("download with --no-clobber takes the name only if it is free by then"
 
 // --- Signals -----------------------------------------------------------------
 
-Deno.test("fetch.ts interrupted in the last write says so, and asks for no other URL", async () => {
-  await using folder = new Folder();
-  const asked = Promise.withResolvers<void>();
-  await using origin = new Origin(({ target }) => {
-    if (target === "/a") return response("200 OK", BODY);
-    asked.resolve();
-    return [HOLD];
-  });
-  const args = ["-o", "a", "-o", "b", origin.url("/a"), origin.url("/b")];
-  await using child = startFetch(folder, IN_FOLDER, args);
-  await asked.promise;
-  assertEquals((await child.stop("SIGINT")).code, EXIT.interrupted);
-  assertOnly(folder, "a");
+Deno.test("fetch.ts interrupted at the second URL says so, whatever became of the first", async () => {
+  for (const status of ["200 OK", "404 Not Found"]) {
+    await using folder = new Folder();
+    const asked = Promise.withResolvers<void>();
+    await using origin = new Origin(({ target }) => {
+      if (target === "/a") return response(status, BODY);
+      asked.resolve();
+      return [HOLD];
+    });
+    const args = ["a", "b", "c"].flatMap((name) => ["-o", name, origin.url(`/${name}`)]);
+    await using child = startFetch(folder, IN_FOLDER, args);
+    await asked.promise;
+    assertEquals((await child.stop("SIGINT")).code, EXIT.interrupted);
+    assertEquals(origin.requests.map(({ target }) => target), ["/a", "/b"]);
+    if (status === "200 OK") assertOnly(folder, "a");
+  }
 });
 
 Deno.test("fetch.ts interrupted at any moment has saved FILE or left a part", async () => {

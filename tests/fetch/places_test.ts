@@ -205,6 +205,14 @@ Deno.test("fetch.ts with all access makes the file that a link to nothing names"
   assert(isSame(folder.bytes("target"), BODY));
 });
 
+Deno.test("fetch.ts writes to an open pipe, as bash names it for >(cat)", async () => {
+  await using origin = new Origin((asked) => serveResource(asked, { body: BODY }));
+  const [deno, ...args] = [Deno.execPath(), ...denoArgs("fetch.ts", [origin.url()], ["-A"])];
+  const words = [deno, ...args].map((word) => `'${word}'`).join(" ");
+  const { bytes } = await run("bash", ["-c", `${words} -q -o >(cat) | cat`]);
+  assert(isSame(bytes, BODY));
+});
+
 Deno.test("fetch.ts says that a device is full", async () => {
   await using folder = new Folder();
   await using origin = new Origin((asked) => serveResource(asked, { body: BODY }));

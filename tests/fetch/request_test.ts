@@ -6,9 +6,10 @@
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { HttpResponse, request, type RequestOptions } from "../../fetch.ts";
 import { VERSION, writeAll } from "../../mod.ts";
-import { joined } from "../support/bytes.ts";
+import { rejectsWith } from "../support/assertions.ts";
+import { bytesOf, joined } from "../support/bytes.ts";
 import { bodyOf, get } from "../support/fetch.ts";
-import { CODED, HELLO, OK } from "../support/replies.ts";
+import { CHUNKED, CODED, HELLO, OK, redirect, response } from "../support/replies.ts";
 import { clientEnds, FakeServer, readHead, replying, soon, urlOf } from "../support/servers.ts";
 
 // deno-fmt-ignore
@@ -62,6 +63,35 @@ Deno.test("request takes userinfo from the URL, decoded, and sends it nowhere el
   assert(heads[0]!.includes(`Authorization: Basic ${btoa("ann:p@w")}\r\n`), heads[0]);
   assert(!heads[0]!.includes("p%40w"));
   assertEquals(response.url, urlOf(server, "/a"));
+});
+
+Deno.test("request asks for the password of a user that the URL has alone", async () => {
+  const heads: string[] = [];
+  await using server = new FakeServer(replying(HELLO, heads));
+  const credentials = (host: string, user = "all") =>
+    user === "bob" ? undefined : `${user}:${host}`;
+  const hosts = ["", "ann@", "bob@", "ann:p@"].map((user) =>
+    `http://${user}127.0.0.1:${server.port}`
+  );
+  for (const url of hosts) await get(url, { credentials });
+  await get(hosts[1]!, { credentials, user: "ann:" });
+  const sent = heads.map((head) => atob(/^Authorization: Basic (.*)\r$/m.exec(head)![1]!));
+  assertEquals(sent, ["all:127.0.0.1", "ann:127.0.0.1", "bob:", "ann:p", "ann:"]);
+});
+
+Deno.test("request sends the cookies that servers set beside those of the user", async () => {
+  const heads: string[] = [];
+  await using server = new FakeServer(
+    replying(
+      (head) =>
+        head.includes("id=7") ? HELLO : redirect("/").replace("\r\n", "\r\nSet-Cookie: id=7\r\n"),
+      heads,
+    ),
+  );
+  await get(urlOf(server), { headers: ["Cookie: a=ü; id=0"], maxRedirects: 1 });
+  assert(heads[1]!.includes("\r\nCookie: id=7; a=\xc3\xbc\r\n"), heads[1]);
+  await get(urlOf(server), { headers: ["Cookie:"], follow: false });
+  assert(!/^cookie/im.test(heads[2]!));
 });
 
 Deno.test("request gives status, headers, length, URL and the body in three ways", async () => {
@@ -131,4 +161,29 @@ Deno.test("HttpResponse closes the connection however its body is left", async (
       });
     }
   }
+});
+
+Deno.test("request takes the answer of a server that closes before it has read the request", async () => {
+  await using server = new FakeServer(async (conn) => {
+    await writeAll(conn, bytesOf(response("431 Too Large", "no")[0] + "no"));
+  });
+  const headers = { Long: "x".repeat(4_000_000) }; // more than the buffers between them take at once
+  using answer = await request(urlOf(server), { headers });
+  assertEquals([answer.status, await bodyOf(answer)], [431, "no"]);
+});
+
+Deno.test("HttpResponse closes the connection when its body is bad", async () => {
+  const headRead = Promise.withResolvers<void>(), ended = Promise.withResolvers<void>();
+  await using server = new FakeServer(async (conn) => {
+    await readHead(conn);
+    await writeAll(conn, bytesOf(CHUNKED));
+    await headRead.promise;
+    await writeAll(conn, bytesOf("no size"));
+    await clientEnds(conn);
+    ended.resolve();
+  });
+  const response = await request(urlOf(server));
+  headRead.resolve();
+  await rejectsWith(8, response.read(new Uint8Array(9)));
+  await soon(ended.promise);
 });

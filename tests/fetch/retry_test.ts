@@ -128,6 +128,27 @@ Deno.test("download does not try again when the connection is refused", async ()
   assert(!(error instanceof TransientError));
 });
 
+Deno.test("download tries again when a server is away for a moment after bytes have come", async () => {
+  using _ = hurry();
+  await using folder = new Folder();
+  const origin = new Origin(() => [response("200 OK", "body")[0], "bo"]), { port } = origin;
+  const codes: number[] = [];
+  let again: Deno.HttpServer | undefined;
+  await download(origin.url(), {
+    output: folder.file("f"),
+    onRetry: ({ code }) => {
+      codes.push(code);
+      if (code === EXIT.partial) return origin[Symbol.asyncDispose]();
+      again = Deno.serve(
+        { hostname: "127.0.0.1", port, onListen() {} },
+        () => new Response("body"),
+      );
+    },
+  });
+  await again?.shutdown();
+  assertEquals([codes, folder.text("f")], [[EXIT.partial, EXIT.connect], "body"]);
+});
+
 Deno.test("download does not try again when the checksum is wrong", async () => {
   const options = { sha256: "0".repeat(64) };
   const { code, requests } = await tries(() => response("200 OK", "body"), options);

@@ -5,6 +5,7 @@
  * @module
  */
 import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
+import { createHash } from "node:crypto";
 import { download, type DownloadOptions, type Progress } from "../../fetch.ts";
 import { EXIT, TrioError } from "../../mod.ts";
 import { rejectsWith } from "../support/assertions.ts";
@@ -46,7 +47,8 @@ async function changing(first: Partial<Resource>, later: Partial<Resource>) {
       count === 1 ? { body: FIRST, cut: 400, ...first } : { body: SECOND, ...later },
     )
   );
-  await download(origin.url(), { output: folder.file("f") });
+  const sha256 = createHash("sha256").update(later.body ?? SECOND).digest("hex");
+  await download(origin.url(), { output: folder.file("f"), sha256 });
   return { bytes: folder.bytes("f"), names: folder.names, ranges: origin.ranges() };
 }
 
@@ -94,6 +96,21 @@ Deno.test("download starts over when a server knows no ranges", async () => {
   const { bytes, ranges } = await changing(resource, { ...resource, ranges: false });
   assert(isSame(bytes, FIRST));
   assertEquals(ranges, [undefined, "bytes=400-"]);
+});
+
+Deno.test("download asks for the rest of its own version only (RFC 9110 13.1.5)", async () => {
+  for (const validator of [{ etag: '"1"' }, { lastModified: MODIFIED }]) {
+    await using folder = new Folder();
+    await using origin = new Origin((asked) =>
+      serveResource(asked, { body: FIRST, ...validator, ifRange: false })
+    );
+    folder.write("f.part", FIRST.subarray(0, 400));
+    const record = { url: origin.url(), total: 1000, etag: undefined, ...validator };
+    writeRecord(folder, "f.part", record);
+    await download(origin.url(), { output: folder.file("f"), resume: true });
+    const conditions = origin.requests.map(({ headers }) => headers.get("if-range"));
+    assertEquals([conditions, origin.ranges()], [Object.values(validator), ["bytes=400-"]]);
+  }
 });
 
 Deno.test("download counts from zero when it starts over", async () => {
@@ -213,20 +230,24 @@ Deno.test("download saves the range that the user asks for, and never adds to it
 
 Deno.test("download resumes what is stored coded, for it is saved as it comes", async () => {
   using _ = hurry();
-  await using folder = new Folder();
-  const coding = ["Content-Encoding: x-gzip", 'ETag: "1"'];
-  await using origin = new Origin((_, count) => {
-    const [head, body] = count === 1
-      ? response("200 OK", FIRST, coding)
-      : response("206 Partial Content", FIRST.subarray(400), [
-        "Content-Range: bytes 400-999/1000",
-        ...coding,
-      ]);
-    return [head, body.subarray(0, count === 1 ? 400 : 600)];
-  });
-  await download(origin.url(), { output: folder.file("f") });
-  assert(isSame(folder.bytes("f"), FIRST));
-  assertEquals(origin.ranges(), [undefined, "bytes=400-"]);
+  for (const compressed of [false, true]) { // which is for the whole only
+    await using folder = new Folder();
+    const coding = ["Content-Encoding: x-gzip", 'ETag: "1"'];
+    await using origin = new Origin((_, count) => {
+      const [head, body] = count === 1
+        ? response("200 OK", FIRST, coding)
+        : response("206 Partial Content", FIRST.subarray(400), [
+          "Content-Range: bytes 400-999/1000",
+          ...coding,
+        ]);
+      return [head, body.subarray(0, count === 1 ? 400 : 600)];
+    });
+    const output = folder.file("f");
+    await rejectsWith(EXIT.partial, download(origin.url(), { output, retry: 0 }));
+    await download(origin.url(), { output, resume: true, compressed });
+    assert(isSame(folder.bytes("f"), FIRST));
+    assertEquals(origin.ranges(), [undefined, "bytes=400-"]);
+  }
 });
 
 Deno.test("download never mixes codings", async () => {

@@ -10,8 +10,9 @@ import {
   type ListedChecksum,
   parseChecksums,
   parseSha256,
+  RunningSum,
 } from "../../protocol/checksums.ts";
-import { EXIT, TrioError } from "../../mod.ts";
+import { EXIT, type Source, TrioError } from "../../mod.ts";
 import { fc } from "../support/fuzz.ts";
 
 const A = "a".repeat(64), B = "b".repeat(64), LONG = "c".repeat(128);
@@ -173,4 +174,30 @@ Deno.test("parseSha256 takes 64 digits in either case and nothing else", () => {
     assertEquals(error.code, EXIT.usage);
     assertMatch(error.message, /^a SHA-256 has 64 hex digits, not \d+ (digits|letters)$/);
   }
+});
+
+/** Gives the bytes of a text, two at a time. */
+function inPairs(text: string): Source {
+  const pairs = text.match(/..?/gs) ?? [];
+  return {
+    read(p) {
+      const pair = pairs.shift();
+      return Promise.resolve(
+        pair === undefined ? null : new TextEncoder().encodeInto(pair, p).written,
+      );
+    },
+  };
+}
+
+Deno.test("RunningSum adds up so many bytes of what is there, and what comes behind them", async () => {
+  const bytes = await crypto.subtle.digest("SHA-256", new TextEncoder().encode("abcdef"));
+  const sum = new RunningSum({ algorithm: "SHA-256", hex: new Uint8Array(bytes).toHex() });
+  for (const [there, size] of [["", 0], ["abc", 3], ["abcdefghi", 5], ["abcdef", 6]] as const) {
+    await sum.start(inPairs(there), size); // whatever was added before is forgotten
+    sum.add(new TextEncoder().encode("abcdef".slice(size)));
+    sum.check();
+  }
+  await sum.start();
+  sum.add(new TextEncoder().encode("abcdeF"));
+  assertMatch(refused(() => sum.check()), /^the SHA-256 is [\da-f]{64}, not bef57ec7/);
 });

@@ -101,7 +101,11 @@ Deno.test("quoteDifference leaves nothing beyond ASCII where two characters look
     ["Hello, e\u0301!", "Hello, é!", '"Hello, e\\xcc\\x81!"', '"Hello, \\xc3\\xa9!"'],
     ["Hello, аda!", "Hello, ada!", '"Hello, \\xd0\\xb0da!"', '"Hello, ada!"'],
     ["❤", "❤️", '"\\xe2\\x9d\\xa4"', '"\\xe2\\x9d\\xa4\\xef\\xb8\\x8f"'],
+    ["Hello, А!", "Hello, Α!", '"Hello, \\xd0\\x90!"', '"Hello, \\xce\\x91!"'], // Cyrillic and Greek
+    ["口", "ロ", '"\\xe5\\x8f\\xa3"', '"\\xe3\\x83\\xad"'], // a mouth and Katakana
+    ["–", "−", '"\\xe2\\x80\\x93"', '"\\xe2\\x88\\x92"'], // a dash and a minus
     ["Hello, 小红!", "Hello, 小明!", '"Hello, 小红!"', '"Hello, 小明!"'],
+    ["👍", "👎", '"👍"', '"👎"'],
   ] as const;
   for (const [one, other, ...shown] of cases) {
     assertEquals(quoteDifference(encode(one), encode(other)), shown);

@@ -4,7 +4,7 @@
  * @module
  */
 import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
-import { fileName, plainPath } from "../../protocol/file_name.ts";
+import { fileName, partName, plainPath } from "../../protocol/file_name.ts";
 import { fc } from "../support/fuzz.ts";
 
 // deno-fmt-ignore
@@ -59,6 +59,18 @@ Deno.test("fileName is safe for any path", () => {
     }),
     { numRuns: 500 },
   );
+});
+
+Deno.test("partName leaves room for the record, and tells long names that begin alike apart", () => {
+  const name = (end: string) => `dir/${"é".repeat(125)}${end}`;
+  const parts = ["a", "b", "ab", "ba"].map((end) => partName(name(end)));
+  assertEquals(new Set(parts).size, 4);
+  for (const part of parts) {
+    assert(/^dir\/é+~[\da-f]+\.part$/.test(part), part);
+    const { length } = new TextEncoder().encode(`${part}.json.new`.slice("dir/".length));
+    assert(length <= 255, `${length} bytes`);
+  }
+  assertEquals(partName("dir/a.iso"), "dir/a.iso.part");
 });
 
 Deno.test("plainPath makes two spellings of a path equal", () => {

@@ -7,6 +7,7 @@ import { assert, assertEquals, assertThrows } from "jsr:@std/assert@^1.0.0";
 import { Replies } from "../../client.ts";
 import { TrioError } from "../../mod.ts";
 import { Conversation } from "../../server.ts";
+import { looksLikeServer } from "../../protocol/greeting.ts";
 import { encode } from "../support/bytes.ts";
 import { anyCharacter, fc } from "../support/fuzz.ts";
 
@@ -131,6 +132,29 @@ Deno.test("with lines, any split has the same replies", () => {
     const expected = lines.map(([name, newline]) => `Hello, ${name}!${newline}`).join("");
     assertEquals(new TextDecoder().decode(Uint8Array.from(replies)), expected);
   }));
+});
+
+Deno.test("looksLikeServer knows ports, addresses and URLs, and lets names be names", () => {
+  const servers = ["9999", "0", "65535", "localhost:9999", "db.example:5432", "[::1]:80", ":80"];
+  const others = ["localhost", "10.0.0.5", "::1", "[::1]", "fe80::1", "http://db/", "tcp://db:1"];
+  for (const name of [...servers, ...others, "localhost：9999", "９９９９", " 9999 "]) {
+    assert(looksLikeServer(name), name);
+  }
+  const names = [
+    "Ada",
+    "小明",
+    "70000",
+    "a:b",
+    "123456",
+    "12:",
+    "R2D2",
+    "a: 1",
+    "-",
+    "3.14",
+    "",
+    ":)",
+  ];
+  for (const name of [...names, "Dr. No", "https", "v1.2.3"]) assert(!looksLikeServer(name), name);
 });
 
 Deno.test("Replies says the same of the same bytes in any pieces", () => {

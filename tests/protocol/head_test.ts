@@ -84,6 +84,7 @@ const BAD_HEADS: [section: string, what: string, head: string][] = [
   ["9110 5.5", "NUL in a name", `${OK}A\0: b\r\n\r\n`],
   ["9110 5.5", "NUL in a folded line", `${OK}A: b\r\n \0\r\n\r\n`],
   ["9110 5.5", "NUL in the reason phrase", "HTTP/1.1 200 O\0K\r\n\r\n"],
+  ["9110 5.4", "more than 5,000 lines", `${OK}${"A:\r\n".repeat(5000)}\r\n`],
 ];
 
 Deno.test("parseHead refuses what is malformed", async (t) => {
@@ -91,6 +92,11 @@ Deno.test("parseHead refuses what is malformed", async (t) => {
     await t.step(`RFC ${section}: ${what}`, () => throwsWith(8, () => parseHead(text)));
   }
 });
+
+Deno.test("parseHead takes 5,000 lines", () => {
+  assertEquals(parseHead(`${OK}${"A:\r\n".repeat(4999)}\r\n`).fields.length, 4999);
+});
+
 Deno.test("fields are found by their lower-case names, in their order", () => {
   const head = parseHead(`${OK}A: 1\r\nb: x, y\r\na: 2\r\nB:z,\r\n\r\n`);
   assertEquals([valueOf(head, "a"), valueOf(head, "c")], ["1", undefined]);

@@ -34,6 +34,17 @@ Deno.test("progressText says nothing of a time left that nobody waits for", () =
   assertMatch(progressText("f", { ...day, total: 3601 }, 1, 80, width), / 1 B\/s +01:00:00$/);
 });
 
+Deno.test("progressText shows no more than 100 %", () => {
+  const text = progressText(
+    "f",
+    { bytes: 6 * MIB, resumed: 6 * MIB, total: 4 * MIB },
+    2,
+    50,
+    width,
+  );
+  assertEquals(text, "f [=============================] 100%       0 B/s");
+});
+
 Deno.test("progressText is never wider than the terminal", () => {
   const name = fc.array(fc.constantFrom(..."abc.你好世界"), { maxLength: 60 });
   const amount = fc.double({ min: 0, max: 1e15, noNaN: true }).map(Math.floor);

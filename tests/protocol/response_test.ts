@@ -90,6 +90,13 @@ Deno.test("ResponseReader gives the body, whole or byte by byte", async (t) => {
   }
 });
 
+Deno.test("ResponseReader takes hex digits for a chunk's size, and no other byte", () => {
+  for (let byte = 0; byte < 256; byte++) {
+    const char = String.fromCharCode(byte), isDigit = /[\da-f]/i.test(char);
+    assertEquals(readReply(CHUNKED + char).code, isDigit ? 18 : 8, `byte ${byte}`);
+  }
+});
+
 Deno.test("ResponseReader takes EOF without close_notify for the end of framed bodies only", () => {
   for (
     const reply of [`${OK}Content-Length: 5\r\n\r\nhello`, `${CHUNKED}5\r\nhello\r\n0\r\n\r\n`]

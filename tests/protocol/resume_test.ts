@@ -89,6 +89,11 @@ const ROWS: Row[] = [
   ["200 of no type", REST, RECORD, [200], 9, "whole of 9"],
   ["200 where no type was", REST, { ...RECORD, type: undefined }, [200, "Content-Type: text/html"], 9, "whole of 9"],
   ["a login page", REST, RECORD, [200, "Content-Type: text/html"], 9, "error 33"],
+  ["a login page after it started over", { type: "image/png" }, undefined, [200, "Content-Type: text/html"], 9, "error 33"],
+  ["200 with the rest, of who forgot to say 206", REST, RECORD, [200, "Content-Range: bytes 400-999/1000", ETAG], 600, "other"],
+  ["200 with a part", {}, undefined, [200, "Content-Range: bytes 0-399/1000", ETAG], 400, "error 33"],
+  ["200 with what may be a part", {}, undefined, [200, "Content-Range: bytes 0-399/*", ETAG], 400, "error 33"],
+  ["200 with all, and a Content-Range that says so", {}, undefined, [200, "Content-Range: bytes 0-999/1000", ETAG], 1000, "whole of 1000"],
   ["a login page to a question for the whole", {}, { ...RECORD, etag: 'W/"1"', date: undefined }, [200, "Content-Type: text/html; charset=utf-8"], 9, "error 33"],
   ["204 to a question for the rest", REST, RECORD, [204], 0, "error 33"],
   ["203 to a question for the rest", REST, RECORD, [203, ETAG], 1000, "error 33"],
@@ -185,10 +190,7 @@ for (const [what, question, record, answer, length, verdict] of ROWS) {
 for (
   const [where, url, source, verdicts] of [
     ["the same URL", URL_ASKED, URL_ASKED, ["rest of 600, 1000 in all", "complete"]],
-    ["the same with another query", `${URL_ASKED}?2`, URL_ASKED, [
-      "rest of 600, 1000 in all",
-      "complete",
-    ]],
+    ["the same with a query of the redirect's", `${URL_ASKED}?2`, URL_ASKED, ["other", "complete"]],
     ["a mirror", "http://127.0.0.2/file", URL_ASKED, ["other", "other"]],
     ["a mirror, where none was noted", "http://127.0.0.2/file", undefined, [
       "rest of 600, 1000 in all",
@@ -204,6 +206,23 @@ for (
       told(judge(END, record, { url, head: end, length: 0 })),
       told(judge(REST, record, { url, head: headOf(200, ETAG), length: 9 })),
     ], [...verdicts, "whole of 9"]);
+  });
+}
+
+for (
+  const [what, record, repeated, verdict] of [
+    ["both validators", RECORD, [ETAG, DATE], restOf(600)],
+    ["one of both", RECORD, [ETAG], "other"],
+    ["its ETag alone", { ...RECORD, lastModified: undefined }, [ETAG], "other"],
+    ["its date alone", DATED, [DATE], "other"],
+    ["a weak ETag, and its date", { ...RECORD, etag: 'W/"1"' }, ['ETag: W/"1"', DATE], "other"],
+  ] as const
+) {
+  Deno.test(`judge: a part from where a redirect's query leads, with ${what} → ${verdict}`, () => {
+    const head = headOf(206, "Content-Range: bytes 400-999/1000", ...repeated);
+    assertEquals(told(judge(REST, record, { url: `${URL_ASKED}?2`, head, length: 600 })), verdict);
+    const asked = { ...record, url: `${URL_ASKED}?2` };
+    assertEquals(told(judge(REST, asked, { url: asked.url, head, length: 600 })), restOf(600));
   });
 }
 

@@ -35,6 +35,19 @@ Deno.test("serve closes more than maxPerAddress connections of one address, and 
   assertEquals(warnings(server).length, 1);
 });
 
+Deno.test("serve warns of each kind for itself, once", async () => {
+  await using server = quickServer({ maxPerAddress: 1, maxConnections: 2 });
+  using _one = await Caller.call(server.port);
+  for (let i = 0; i < 3; i++) {
+    using more = await Caller.dial(server.port);
+    await more.hearsEnd();
+  }
+  assertEquals(warnings(server), [
+    "2 connections are open, the most there may be: others wait",
+    "127.0.0.1 has 1 connection, the most it may have: more are closed",
+  ]);
+});
+
 testPeer("serve counts the connections of each address for itself", ["python3"], async () => {
   await using server = quickServer({ maxPerAddress: 1 });
   using _mine = await Caller.call(server.port);

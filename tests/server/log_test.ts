@@ -72,7 +72,9 @@ testPeer("server.ts begins a new line after one that a full disk has torn", ["ba
   }
   assertEquals(folder.text("log").length, 1024);
   await run("prlimit", [`--pid=${server.child.pid}`, "--fsize=unlimited:unlimited"]);
+  const more = folder.grown("log", 2048); // it is written to again, not only at the end
   await connects(await server.port(), 32);
+  await more;
   await server.stop("SIGTERM");
   const lines = folder.text("log").split("\n");
   assert(lines.length > 64);

@@ -50,6 +50,7 @@ Deno.test("serveEcho outlives a reset", async () => {
     await new Promise<void>((resolve) => {
       const socket = connect(port, "127.0.0.1", () => socket.write("Ada"));
       socket.on("data", () => socket.resetAndDestroy()).on("close", () => resolve());
+      socket.on("error", () => {}); // nobody listens yet: that is told already
     });
     using conn = await dial(port);
     await echo(conn, "小明");
