@@ -2086,6 +2086,8 @@ class ProgressLine implements Disposable {
   readonly #all: { name: string; progress: Progress }[] = [];
   readonly #started = performance.now();
   #timer: ReturnType<typeof setInterval> | undefined;
+  /** How many others write in its place. */
+  #asides = 0;
 
   /** Begins to draw. */
   async start() {
@@ -2108,7 +2110,7 @@ class ProgressLine implements Disposable {
 
   #draw(width: (text: string) => number) {
     const [first, ...others] = this.#all;
-    if (!first || !stderr.idle) return; // who reads slowly is not sent more
+    if (!first || this.#asides > 0 || !stderr.idle) return; // who reads slowly is not sent more
     const columns = Deno.consoleSize().columns || 80; // some pseudo-terminals say 0
     const elapsed = (performance.now() - this.#started) / 1000;
     const name = others.length ? `${this.#all.length} files` : first.name;
@@ -2121,6 +2123,14 @@ class ProgressLine implements Disposable {
   /** Wipes the line: another one takes its place. */
   wipe() {
     if (this.#timer) stderr.write(new TextEncoder().encode("\r\x1b[K")).catch(() => {});
+  }
+
+  /** Lets something be written to stdout in its place: that may be the same terminal. */
+  async aside(write: () => Promise<void>) {
+    this.#asides++;
+    this.wipe();
+    if (this.#timer) await stderr.flush();
+    await write().finally(() => this.#asides--);
   }
 
   [Symbol.dispose]() {
@@ -2529,9 +2539,8 @@ class Command {
       this.#say(text);
       return await abortable(stderr.flush(), signal); // where both go to one place, it comes first
     }
-    this.#line.wipe();
     try {
-      await abortable(stdout.print(text), signal);
+      await abortable(this.#line.aside(() => stdout.print(text)), signal);
     } catch (error) {
       throw error instanceof TrioError ? error : cannotWrite("to stdout", error);
     }
