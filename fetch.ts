@@ -2249,9 +2249,9 @@ const CTRL_D = "\x04", CTRL_U = "\x15", BACKSPACE = "\x7f";
  * so that Ctrl+C would wait for the answer, and asks on stdout, where the body may go.
  */
 async function askSecret(what: string, signal: AbortSignal): Promise<string> {
-  await stderr.write(new TextEncoder().encode(what));
-  Deno.stdin.setRaw(true, { cbreak: true });
+  Deno.stdin.setRaw(true, { cbreak: true }); // before it asks: the terminal shows what comes earlier
   try {
+    await stderr.write(new TextEncoder().encode(what));
     const decoder = new TextDecoder(), buffer = new Uint8Array(1024), line: string[] = [];
     for (let n: number | null; (n = await abortable(Deno.stdin.read(buffer), signal)) !== null;) {
       for (const key of decoder.decode(buffer.subarray(0, n), { stream: true })) {
