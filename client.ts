@@ -128,7 +128,8 @@ export interface Greeter extends AsyncDisposable {
    */
   greet(name: string): Promise<string>;
   /**
-   * Sends `exit` after the last reply, and waits until the server closes.
+   * Sends `exit` after the last reply, and waits until the server closes, if it has not: nobody can
+   * tell whether a server that closes at this moment has read `exit`.
    *
    * @throws {TrioError} 1, 28 or 56, as {@linkcode Greeter.greet}.
    */
@@ -177,6 +178,9 @@ function endOfTls(error: unknown): null {
   throw error;
 }
 
+/** The topic of an end where the server owed nothing. */
+const CLOSED_IDLE = "closed while idle";
+
 /**
  * A connection, TCP or TLS, that ends once: the first reason to end it closes it, and all that
  * waits for it fails with that reason.
@@ -219,7 +223,7 @@ class Link implements Disposable {
     const { signal, where } = this;
     const conn = await Deno.connect({ ...this.#host, signal }).catch((error) => {
       if (error instanceof Deno.errors.NotCapable) throw error;
-      const noAddress = [URIError, RangeError, TypeError].some((kind) => error instanceof kind);
+      const noAddress = error instanceof URIError || error.message.startsWith("Invalid port");
       if (noAddress) throw usageError(error.message);
       throw error.message.startsWith("failed to lookup")
         ? systemError(EXIT.lookup, `cannot resolve ${this.#host.hostname}`, error)
@@ -317,10 +321,11 @@ class Link implements Disposable {
         const n = await this.#read(buffer);
         if (n !== null) replies.take(buffer.subarray(0, n));
         else if (replies.over) return;
-        else {
-          throw replies.silent
-            ? new TransientError(EXIT.empty, `${this.where} closed without a word`)
-            : new TransientError(EXIT.broken, `${this.where} closed the connection`);
+        else if (replies.silent) {
+          throw new TransientError(EXIT.empty, `${this.where} closed without a word`);
+        } else {
+          const topic = replies.idle ? CLOSED_IDLE : undefined;
+          throw new TransientError(EXIT.broken, `${this.where} closed the connection`, { topic });
         }
       }
     } catch (error) {
@@ -451,6 +456,8 @@ class Greeting implements Greeter {
       await this.#link.write(encoder.encode(`exit${this.#newline}`));
       await this.#reading;
       this.signal.throwIfAborted();
+    }).catch((error) => {
+      if (!(error instanceof TrioError) || error.topic !== CLOSED_IDLE) throw error;
     });
     this.#link[Symbol.dispose]();
   }

@@ -85,6 +85,7 @@ import {
   type Timing,
   timingText,
 } from "./protocol/progress.ts";
+import { proxyFor } from "./protocol/proxies.ts";
 import type { RateLimit } from "./protocol/rate.ts";
 import {
   connectLines,
@@ -96,7 +97,6 @@ import {
   maskedLine,
   parseUrl,
   portOf,
-  proxyFor,
   type Redirect,
   redirectTarget,
   requestBytes,
@@ -137,14 +137,9 @@ export {
   timingText,
   type Width,
 } from "./protocol/progress.ts";
+export { bypassesProxy } from "./protocol/proxies.ts";
 export type { RateLimit } from "./protocol/rate.ts";
-export {
-  bypassesProxy,
-  type HeaderInput,
-  HttpUrl,
-  parseUrl,
-  type Redirect,
-} from "./protocol/request.ts";
+export { type HeaderInput, HttpUrl, parseUrl, type Redirect } from "./protocol/request.ts";
 export { type Framing, framing, ResponseReader } from "./protocol/response.ts";
 export { type Checksum } from "./protocol/checksums.ts";
 export { type FailedAnswer, statusError } from "./protocol/retry.ts";
@@ -274,8 +269,8 @@ export interface RequestOptions {
   headers?: HeaderInput;
   /** `USER:PASS` for Basic authentication; goes before userinfo in the URL. */
   user?: string | undefined;
-  /** Gives `USER:PASS` for a host, where the URL has none. */
-  credentials?: ((hostname: string) => string | undefined) | undefined;
+  /** Gives `USER:PASS` for a host, and for the user of the URL if that has one, but no password. */
+  credentials?: ((hostname: string, user?: string) => string | undefined) | undefined;
   /** The User-Agent: `tcp-trio/VERSION` if not given. */
   userAgent?: string | undefined;
   /** URL of the proxy (http, socks5 or socks5h), or one for each scheme. */
@@ -548,8 +543,8 @@ class Exchange implements Source, Disposable {
     const target = { hostname: unbracketed(this.#url.hostname), port: portOf(this.#url) };
     this.#options.onDialogue?.(`* SOCKS5 to ${hostPort(target)}`);
     const { socks5 } = await import("./protocol/socks5.ts");
+    const dialogue = socks5(target, user);
     await this.#ofProxy(proxy, async (conn) => {
-      const dialogue = socks5(target, user);
       for (let step = dialogue.next(); !step.done;) {
         await writeAll(conn, step.value.send);
         step = dialogue.next(await readExactly(conn, step.value.read));
@@ -806,8 +801,12 @@ function totalDeadline({ signal, maxTime }: RequestOptions): Deadline {
 
 /** Who asks: what was given is for the first origin, what a URL has for its own. */
 function userFor(target: URL, first: URL, { user, credentials }: RequestOptions) {
-  const given = target.origin === first.origin ? user ?? userinfo(first) : undefined;
-  return given ?? userinfo(target) ?? credentials?.(unbracketed(target.hostname));
+  const isFirst = target.origin === first.origin;
+  if (isFirst && user !== undefined) return user;
+  const known = (isFirst ? userinfo(first) : undefined) ?? userinfo(target);
+  const [, alone] = /^([^:]+):$/.exec(known ?? "") ?? []; // a user without password
+  if (known !== undefined && alone === undefined) return known;
+  return credentials?.(unbracketed(target.hostname), alone) ?? known;
 }
 
 /**
@@ -1147,7 +1146,14 @@ class PartFile implements Output {
     }
     if (!part) this.#lookElsewhere(info);
     else if (!part.isFile) throw cannotWrite(this.path, "it is no regular file");
-    else this.#lookAtPart();
+    else {
+      try {
+        this.#lookAtPart();
+      } catch (error) {
+        this.#close();
+        throw error;
+      }
+    }
   }
 
   /** There is no FILE.part: perhaps FILE is a part, and one can be made. */
@@ -1171,7 +1177,6 @@ class PartFile implements Output {
     const { size, mtime } = this.#file!.statSync();
     const { resume, url } = this.options;
     if (!resume && size > 0) {
-      this.#close();
       throw cannotWrite(this.path, "it is left from an earlier run", "leftover");
     }
     optional(() => Deno.removeSync(`${this.#recordPath}.new`)); // of a run that was killed
@@ -1318,7 +1323,10 @@ class PartFile implements Output {
   }
 
   keep() {
-    if (this.#created && this.size === 0) optional(() => Deno.removeSync(this.#path));
+    if (this.#created && this.size === 0) {
+      optional(() => Deno.removeSync(this.#path));
+      optional(() => this.#removeOrphan());
+    }
     this.#close();
     optional(() => this.#removeOrphan());
   }
@@ -1485,6 +1493,7 @@ async function retrying<T>(
 /** The limit of bytes a second, made of a number if it is one. */
 async function rateLimit(limit: DownloadOptions["limitRate"]): Promise<RateLimit | undefined> {
   if (typeof limit !== "number") return limit;
+  if (limit === 0) return undefined; // as for curl and wget
   const { RateLimit } = await import("./protocol/rate.ts");
   return new RateLimit(limit);
 }
@@ -2214,8 +2223,8 @@ async function readNetrc(path: string | undefined): Promise<DownloadOptions["cre
   if (path === undefined) return undefined;
   const { credentialsFor, parseNetrc } = await import("./protocol/netrc.ts");
   const entries = parseNetrc(await readText("netrc-file", path));
-  return (host) => {
-    const found = credentialsFor(entries, host);
+  return (host, user) => {
+    const found = credentialsFor(entries, host, user);
     if (found?.login.includes(":")) throw usageError(`the login of ${host} has a colon`);
     return found && `${found.login}:${found.password ?? ""}`;
   };
@@ -2387,6 +2396,9 @@ class Command {
     const { given } = this, inputs = given["input-file"];
     // -C - is how curl is told to find the offset itself
     this.#urls = given._.filter((url) => url !== "-" || !given.continue);
+    if (given.continue && this.#urls.some((url) => /^\d+$/.test(url))) {
+      throw usageError("--continue takes no offset: it finds where the file ends");
+    }
     if (inputs !== undefined) {
       const { parseUrlList } = await import("./protocol/lists.ts");
       this.#urls.push(...parseUrlList(await readText("input-file", inputs)));
@@ -2417,10 +2429,14 @@ class Command {
   async #get(url: string): Promise<string> {
     const { proxy, noProxy, caCerts = [], signal, onConnect, onDialogue } = this.#options;
     const options = { proxy, noProxy, caCerts, signal, onConnect, onDialogue };
-    using response = await request(url, options);
-    if (response.status >= 400) throw statusError(response);
+    using deadline = totalDeadline(this.#options);
+    const { result } = await retrying(this.#options, deadline, async () => {
+      using response = await request(url, { ...options, signal: deadline.signal });
+      if (response.status >= 400) throw statusError(response);
+      return await readAll(response, MAX_TEXT);
+    });
     const { decodeText } = await import("./protocol/lists.ts");
-    return decodeText(await readAll(response, MAX_TEXT));
+    return decodeText(result);
   }
 
   /** Does one URL; returns the exit code. */

@@ -90,6 +90,18 @@ function parseCookie(url: URL, field: string, now: Date): Cookie | undefined {
 }
 
 /**
+ * The cookies for a request: those that servers set, and those that a user gave under other names.
+ *
+ *     "id=7; a=1" and "b=2; id=0" → "id=7; a=1; b=2"
+ */
+export function withCookies(set: string, given: string): string {
+  const nameOf = (cookie: string) => cookie.split("=", 1)[0]!.trim();
+  const names = new Set(set.split(";").map(nameOf));
+  const others = given.split(";").filter((cookie) => !names.has(nameOf(cookie)));
+  return [set, ...others.map((cookie) => cookie.trim())].join("; ");
+}
+
+/**
  * Keeps the cookies of one run in memory. Each goes back to the host that set it, on any port and
  * whatever its Domain says, and a `Secure` one over https only. 50 are kept for a host and 1,000
  * for all; the oldest make room.

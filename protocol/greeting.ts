@@ -254,6 +254,11 @@ export class Replies {
     return this.#due === "welcome" && this.#got === 0;
   }
 
+  /** Whether nothing has come since the last reply. */
+  get idle(): boolean {
+    return this.#due === "begin" && this.#got === 0;
+  }
+
   /** Whether only the end is due. */
   get over(): boolean {
     return this.#due === "end";

@@ -1,13 +1,25 @@
 /**
  * The request of HTTP/1.1: URLs and what may be shown of them, the lines of a request, where a
- * redirect leads and what goes along, which hosts are reached without a proxy.
+ * redirect leads and what goes along.
  *
  * @module
  */
-import { EXIT, printable, TrioError, unbracketed, usageError, VERSION } from "../mod.ts";
+import { EXIT, printable, TrioError, usageError, VERSION } from "../mod.ts";
+import { withCookies } from "./cookies.ts";
 import { byteString, type Head, valueOf } from "./head.ts";
 
 // --- URLs --------------------------------------------------------------------
+
+/**
+ * What URL would change without a word: it drops tabs, and takes `\\` in a path for `/`.
+ *
+ *     "http:\\a.example\\b\\c" → "http:\\a.example\\b%5Cc"
+ */
+function escapeOdd(text: string): string {
+  const [, start = "", path = "", rest = ""] =
+    /^((?:[a-z][a-z\d+.-]*:[/\\]*[^/\\?#]*)?[/\\]?)([^?#]*)(.*)$/is.exec(text) ?? [];
+  return (start + path.replaceAll("\\", "%5C") + rest).replaceAll("\t", "%09");
+}
 
 /** An absolute URL of http or https that keeps its query as it was written. */
 export class HttpUrl extends URL {
@@ -15,6 +27,7 @@ export class HttpUrl extends URL {
 
   /** Parses `text`; see {@linkcode parseUrl} for what people type. */
   constructor(text: string, base?: URL) {
+    text = escapeOdd(text);
     super(text, base);
     // of a special scheme, URL writes ' as %27: signatures cover what the user wrote
     const [, query = ""] = /^[^?#]*(\?[^#]*)/.exec(text) ?? [];
@@ -59,8 +72,13 @@ function whyMalformed(full: string): string {
   const [, authority = ""] = /^[^:]*:[/\\]*(?:[^/\\?#]*@)?([^/\\?#]*)/.exec(full) ?? [];
   const port = /:([^:\]]*)$/.exec(authority)?.[1];
   if (authority === "" || authority === `:${port}`) return ": there is no host";
-  if (port && /^\d+$/.test(port)) return Number(port) > 65535 ? `: no port is ${port}` : "";
-  return port ? `: the port "${port}" is no number` : ": the host is neither name nor address";
+  if (/^[\da-f]*:[\da-f]*:/i.test(authority)) return ": an IPv6 address has brackets, as [::1]";
+  if (/^\[.*%/.test(authority)) return ": an IPv6 address has no zone here";
+  if (Number(port) > 65535) return `: no port is ${port}`;
+  if (!port || /^\d+$/.test(port)) return ": the host is neither name nor address";
+  // it may be the beginning of a password
+  if (full.includes("@")) return ": / ? and # before an @ are written %2F, %3F and %23";
+  return `: the port "${port}" is no number`;
 }
 
 function parseWithScheme(text: string, schemes: string[]): HttpUrl {
@@ -100,7 +118,7 @@ export function parseProxy(text: string): HttpUrl {
 
 /** The port of a URL, also where it is its scheme's own. */
 export function portOf(url: URL): number {
-  return Number(url.port) || { "https:": 443, "http:": 80 }[url.protocol] || 1080;
+  return Number(url.port || ({ "https:": 443, "http:": 80 }[url.protocol] ?? 1080));
 }
 
 /** The `USER:PASS` in a URL, percent-decoded. */
@@ -211,6 +229,8 @@ function withHeaders(
 export function requestLines(url: HttpUrl, head: RequestHead, proxy?: URL): string[] {
   const { method = "GET", user, range, ifRange, cookie, userAgent = USER_AGENT } = head;
   const target = proxy ? url.origin + url.target : url.target;
+  const given = headerOf(head.headers ?? [], "cookie");
+  const cookies = cookie && given ? withCookies(cookie, encoded(given)) : undefined;
   const own: [name: string, value: string | undefined][] = [
     ["Host", url.host],
     ["User-Agent", encoded(userAgent)],
@@ -218,13 +238,14 @@ export function requestLines(url: HttpUrl, head: RequestHead, proxy?: URL): stri
     ["Connection", "close"],
     ["Proxy-Authorization", proxy && proxyAuthorization(proxy)],
     ["Authorization", user === undefined ? undefined : basic(user)],
-    ["Cookie", cookie],
+    ["Cookie", cookies ?? cookie],
     ["Range", range && `bytes=${range}`],
     ["If-Range", range && ifRange],
     ["Accept-Encoding", head.compressed && !range ? "gzip, deflate, br, zstd" : undefined],
   ];
   const headers = (head.headers ?? [])
-    .filter((line) => !head.tunnelled || !/^proxy-authorization[:;]/i.test(line));
+    .filter((line) => !head.tunnelled || !/^proxy-authorization[:;]/i.test(line))
+    .filter((line) => !cookies || !/^cookie:/i.test(line));
   return withHeaders(`${method} ${target} HTTP/1.1`, own, headers);
 }
 
@@ -275,7 +296,7 @@ export function headerOf(headers: readonly string[], name: string): string | und
 }
 
 /** Header fields whose values are secrets. */
-export const SECRET_HEADER = /^((?:proxy-)?authorization|cookie):(?=.)/i;
+export const SECRET_HEADER = /^[\w-]*(?:authorization|cookie|token|secret|key|password):(?=.)/i;
 
 /** A request line for people, without secrets. */
 export function maskedLine(line: string): string {
@@ -338,53 +359,4 @@ export function tooManyRedirects(limit: number, redirects: Redirect[], head: Hea
     : "";
   const text = `more than ${limit} redirects${loop}`;
   return new TrioError(EXIT.redirect, text, { topic: "redirects" });
-}
-
-// --- Proxies -----------------------------------------------------------------
-
-/** Whether an IPv4 address is one of a block like `10.0.0.0/8` (RFC 4632). */
-function isWithin(host: string, block: string): boolean {
-  const number = (address: string) =>
-    address.split(".").reduce((sum, byte) => sum * 256 + Number(byte), 0);
-  const [, base, bits] = /^(\d+\.\d+\.\d+\.\d+)\/(\d+)$/.exec(block) ?? [];
-  if (base === undefined || !/^[\d.]+$/.test(host)) return false;
-  const size = 2 ** (32 - Number(bits));
-  return Math.floor(number(host) / size) === Math.floor(number(base) / size);
-}
-
-/**
- * Whether `no_proxy` names the URL's host: `*`, a domain (with its subdomains, a leading dot is
- * ignored) or an address, each with or without `:port`, or a block of IPv4 addresses.
- *
- *     "example.com"  http://a.example.com/  → true
- *     ".example.com" http://example.com/    → true
- *     "example.com"  http://anexample.com/  → false
- *     "a.com:8080"   http://a.com/          → false
- *     "10.0.0.0/8"   http://10.1.2.3/       → true
- */
-export function bypassesProxy(noProxy: string, url: URL): boolean {
-  const host = url.hostname.replace(/\.$/, "");
-  return noProxy.toLowerCase().split(/[\s,]+/).filter(Boolean).some((entry) => {
-    if (entry === "*" || isWithin(host, entry)) return true;
-    const [, name = "", port] = /^\.?(\[[^\]]*\]|[^:]*|.*:.*:.*?)(?::(\d+))?$/
-      .exec(entry) ?? [];
-    if (port !== undefined && Number(port) !== portOf(url)) return false;
-    const bare = unbracketed(name).replace(/\.$/, "");
-    return unbracketed(host) === bare ||
-      (bare !== "" && !/^[\d.:[\]]+$/.test(host) && host.endsWith(`.${bare}`));
-  });
-}
-
-/** The proxy that `url` is asked through, if it is. */
-export function proxyFor(
-  url: URL,
-  { proxy, noProxy = "" }: {
-    proxy?: string | { http?: string; https?: string } | undefined;
-    noProxy?: string | undefined;
-  },
-): HttpUrl | undefined {
-  const text = typeof proxy === "object"
-    ? proxy[url.protocol === "https:" ? "https" : "http"]
-    : proxy;
-  return text && !bypassesProxy(noProxy, url) ? parseProxy(text) : undefined;
 }

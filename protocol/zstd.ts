@@ -9,6 +9,8 @@
 type Step = { read: number } | { skip: number };
 
 const MAGIC = 0xfd2fb528;
+/** The first of 16 numbers that begin a frame without content (section 3.1.2). */
+const SKIPPABLE_MAGIC = 0x184d2a50;
 
 function number(bytes: Uint8Array): number {
   return bytes.reduceRight((sum, byte) => sum * 256 + byte, 0);
@@ -20,7 +22,12 @@ function number(bytes: Uint8Array): number {
  * @throws {Error} where that is none.
  */
 function* walkFrame(): Generator<Step, void, Uint8Array> {
-  if (number(yield { read: 4 }) !== MAGIC) throw new Error("no frame begins there");
+  const magic = number(yield { read: 4 });
+  if (magic - magic % 16 === SKIPPABLE_MAGIC) {
+    yield { skip: number(yield { read: 4 }) };
+    return;
+  }
+  if (magic !== MAGIC) throw new Error("no frame begins there");
   const descriptor = number(yield { read: 1 });
   const single = descriptor >> 5 & 1, hasChecksum = descriptor >> 2 & 1;
   const idSize = [0, 1, 2, 4][descriptor & 3]!;

@@ -77,6 +77,23 @@ Deno.test("connect aborts its signal at once when the server goes away", async (
   assertEquals(error.code, 56);
 });
 
+Deno.test("exit takes a server that closed after the last reply as one that closes then", async () => {
+  for (const [more, code] of [["", undefined], ["Hello", 56]] as const) {
+    await using server = new FakeServer(async (conn) => {
+      await writeAll(conn, encode("Welcome!"));
+      await conn.read(new Uint8Array(9));
+      await writeAll(conn, encode(`Hello, Ada!${more}`));
+    });
+    await using greeter = await connect({ port: server.port });
+    const ended = new Promise((end) => greeter.signal.addEventListener("abort", end));
+    await greeter.greet("Ada");
+    await ended;
+    await rejectsWith(56, greeter.greet("Bob"), "closed the connection");
+    if (code) await rejectsWith(code, greeter.exit(), "closed the connection");
+    else await greeter.exit();
+  }
+});
+
 /** While it lasts, `Deno.connect` gives what `replace` makes of each connection. */
 function connecting(replace: (conn: Deno.TcpConn) => Deno.TcpConn): Disposable {
   const { connect } = Deno;
@@ -115,4 +132,6 @@ Deno.test("connect takes what can be no port for a mistake, not for a failure th
   for (const port of [0, -1, 65_536, 1.5, NaN]) {
     await rejectsWith(2, connect({ port }), "Invalid port");
   }
+  // the system refuses a link's address that does not say which link
+  await rejectsWith(7, connect({ hostname: "fe80::1" }), "cannot connect");
 });

@@ -66,6 +66,16 @@ function anchor(title: string): string {
   return title.toLowerCase().replace(/[^\p{L}\p{N}_ -]/gu, "").replaceAll(" ", "-");
 }
 
+Deno.test("what a reader's commands leave in docs/steps/ is of no concern to git and the formatter", async () => {
+  const consoles = (await readPage(PAGES[0])).flatMap((part) =>
+    part.kind === "code" && part.info.startsWith("console") ? [part.text] : []
+  );
+  const left = new Set(consoles.join("").match(/\b[a-z]+\.(html|txt)\b/g));
+  assert(left.size >= 5, [...left].join());
+  const ignored = (await Deno.readTextFile(`${ROOT}.gitignore`)).split("\n");
+  for (const name of left) assert(ignored.includes(`/docs/steps/*.${name.split(".")[1]}`), name);
+});
+
 Deno.test("the tutorial is the same in both languages: sections, pictures, code, output", async () => {
   const [english, chinese] = await Promise.all(PAGES.map(readPage));
   assertEquals(chinese!.map(inAnyLanguage), english!.map(inAnyLanguage));

@@ -259,14 +259,16 @@ for (
     ["-C", { etag: '"1"' }, { resume: true }],
     ["a retry that goes on", { etag: '"1"' }, {}],
     ["a retry that starts over", {}, {}],
+    ["-C that was told of another version", { etag: '"0"' }, { resume: true }],
   ] as [string, { etag?: string }, DownloadOptions][]
 ) {
   Deno.test(`download takes no login page for the file: ${what}`, async () => {
     using _ = hurry();
     await using folder = new Folder();
     const validators = record.etag ? [`ETag: ${record.etag}`] : [];
-    await using origin = new Origin((_, count) => {
+    await using origin = new Origin((asked, count) => {
       const page = ["Content-Type: text/html; charset=utf-8"];
+      if (record.etag === '"0"' && rangeOf(asked, 0)) return rest(SECOND, 400, 'ETag: "2"');
       if (options.resume || count > 1) return response("200 OK", "<form>", page);
       const [head, body] = response("200 OK", FIRST, ["Content-Type: image/png", ...validators]);
       return [head, body.subarray(0, 400)];

@@ -38,6 +38,7 @@ testOption("--continue", "goes on where a partial file ends", async (run, folder
     assertUsage(await run("-C", other, "/file"), new RegExp(`--continue and ${other.slice(0, 7)}`));
   }
   assertUsage(await run("-C", "-o", "-", "/file"), /stdout/);
+  assertUsage(await run("-C", "100", "/file"), /--continue takes no offset/);
 });
 
 testOption("--continue", "takes what another program left for a part of an older file", async (

@@ -270,6 +270,12 @@ Deno.test("request follows a redirect to a host of no_proxy without proxy", asyn
   assert(!/proxy-authorization/i.test(heads[0]!), heads[0]);
 });
 
+Deno.test("request says that the user of a SOCKS5 proxy is too long", async () => {
+  await using server = new FakeServer(clientEnds);
+  const proxy = `socks5://${"u".repeat(256)}@127.0.0.1:${server.port}`;
+  await rejectsWith(2, get("http://a.example/", { proxy }), "1 to 255 bytes");
+});
+
 Deno.test("request waits for a proxy no longer than it may", async () => {
   await using proxy = new FakeServer(clientEnds);
   const options = { proxy: urlOf(proxy), connectTimeout: 0.1, stallTimeout: 0.1 };

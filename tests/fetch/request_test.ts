@@ -9,7 +9,7 @@ import { VERSION, writeAll } from "../../mod.ts";
 import { rejectsWith } from "../support/assertions.ts";
 import { bytesOf, joined } from "../support/bytes.ts";
 import { bodyOf, get } from "../support/fetch.ts";
-import { CHUNKED, CODED, HELLO, OK, response } from "../support/replies.ts";
+import { CHUNKED, CODED, HELLO, OK, redirect, response } from "../support/replies.ts";
 import { clientEnds, FakeServer, readHead, replying, soon, urlOf } from "../support/servers.ts";
 
 // deno-fmt-ignore
@@ -63,6 +63,35 @@ Deno.test("request takes userinfo from the URL, decoded, and sends it nowhere el
   assert(heads[0]!.includes(`Authorization: Basic ${btoa("ann:p@w")}\r\n`), heads[0]);
   assert(!heads[0]!.includes("p%40w"));
   assertEquals(response.url, urlOf(server, "/a"));
+});
+
+Deno.test("request asks for the password of a user that the URL has alone", async () => {
+  const heads: string[] = [];
+  await using server = new FakeServer(replying(HELLO, heads));
+  const credentials = (host: string, user = "all") =>
+    user === "bob" ? undefined : `${user}:${host}`;
+  const hosts = ["", "ann@", "bob@", "ann:p@"].map((user) =>
+    `http://${user}127.0.0.1:${server.port}`
+  );
+  for (const url of hosts) await get(url, { credentials });
+  await get(hosts[1]!, { credentials, user: "ann:" });
+  const sent = heads.map((head) => atob(/^Authorization: Basic (.*)\r$/m.exec(head)![1]!));
+  assertEquals(sent, ["all:127.0.0.1", "ann:127.0.0.1", "bob:", "ann:p", "ann:"]);
+});
+
+Deno.test("request sends the cookies that servers set beside those of the user", async () => {
+  const heads: string[] = [];
+  await using server = new FakeServer(
+    replying(
+      (head) =>
+        head.includes("id=7") ? HELLO : redirect("/").replace("\r\n", "\r\nSet-Cookie: id=7\r\n"),
+      heads,
+    ),
+  );
+  await get(urlOf(server), { headers: ["Cookie: a=ü; id=0"], maxRedirects: 1 });
+  assert(heads[1]!.includes("\r\nCookie: id=7; a=\xc3\xbc\r\n"), heads[1]);
+  await get(urlOf(server), { headers: ["Cookie:"], follow: false });
+  assert(!/^cookie/im.test(heads[2]!));
 });
 
 Deno.test("request gives status, headers, length, URL and the body in three ways", async () => {

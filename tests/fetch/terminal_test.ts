@@ -265,12 +265,8 @@ testPeer("fetch.ts -o - shows text on a terminal, and no line in it", ["python3"
   await running.heard("stdout", /tw/);
   await other.heard("stdout", /B\/s/); // by now the other one would have drawn its line, too
   resolve();
-  const { code, stdout } = await running.ended();
-  // the head is said on stderr, and nobody waits for that
-  const head = "HTTP/1.0 200 OK\r\n";
-  assert(stdout.includes(head), stdout);
-  const lines = screen(stdout.replace(head, ""), 80);
-  assertEquals([code, ...lines.slice(0, 2)], [EXIT.ok, "one", "two"]);
+  const [code, ...lines] = await ended(running, 80);
+  assertEquals([code, ...lines.slice(0, 3)], [EXIT.ok, "HTTP/1.0 200 OK", "one", "two"]);
 });
 
 testPeer("fetch.ts -o - gives no binary data to a terminal", ["python3"], async () => {

@@ -165,7 +165,11 @@ testOption("--range", "is kept on a redirect to another origin", async (_run, fo
 // Checksums
 
 testOption("--checksum", "checks by a list, a file or a URL", async (run, folder, origin) => {
-  await using lists = new Origin(() => response("200 OK", `${SHA256}  text\n`));
+  await using lists = new Origin((_, count) =>
+    count === 1
+      ? response("503 Busy", "", ["Retry-After: 0"])
+      : response("200 OK", `${SHA256}  text\n`)
+  );
   // as sha256sum and sha512sum print it, and in BSD form
   folder.write(
     "list",
@@ -282,6 +286,7 @@ testOption("--limit-rate", "takes no more a second than it may", async (run, _fo
   // bytes that came at once may count to the next second, but not all of them
   assert(seconds > 0.4, `600,000 bytes took ${seconds} s`);
   assertEquals(origin.requests.length, 1);
+  assertEquals((await run("--limit-rate=0", "-o", "-", "/text")).stdout, "text"); // no limit
   for (const bad of some(["1.5K", "fast", "-1"])) {
     assertUsage(await run("--limit-rate", bad, "/text"), /--limit-rate takes a number of bytes/);
   }

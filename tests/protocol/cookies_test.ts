@@ -4,7 +4,7 @@
  * @module
  */
 import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
-import { CookieJar } from "../../protocol/cookies.ts";
+import { CookieJar, withCookies } from "../../protocol/cookies.ts";
 import { fc } from "../support/fuzz.ts";
 
 const NOW = new Date("2026-03-01T12:00:00Z");
@@ -177,6 +177,12 @@ Deno.test("CookieJar sends nothing that could end a line or the header, whatever
     assert(![...header].some((char) => char < " " && char !== "\t" || char === "\x7f"), header);
     assert(header.split("; ").every((pair) => /^[^=;]+=[^;]*$/.test(pair)), header);
   }));
+});
+
+Deno.test("withCookies has what servers set before what a user gave, each name once", () => {
+  assertEquals(withCookies("id=7; a=1", "b=2;id=0;  c"), "id=7; a=1; b=2; c");
+  assertEquals(withCookies("id=7", "id=0"), "id=7");
+  assertEquals(withCookies("id=7", "ID=0"), "id=7; ID=0");
 });
 
 Deno.test("CookieJar is not slow with a field of spaces", () => {

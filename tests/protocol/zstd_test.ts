@@ -40,6 +40,17 @@ for (const [what, content] of Object.entries(CONTENTS)) {
   });
 }
 
+Deno.test("ZstdFrame skips frames without content, as pzstd writes them", () => {
+  for (const size of [0, 4, 300]) {
+    for (const kind of [0x50, 0x5f]) {
+      const head = [kind, 0x2a, 0x4d, 0x18, size % 256, size >> 8, 0, 0];
+      const bytes = joined(Uint8Array.from(head), noise(size), "next");
+      const frame = new ZstdFrame();
+      assertEquals([frame.take(bytes), frame.isComplete], [8 + size, true]);
+    }
+  }
+});
+
 Deno.test("ZstdFrame refuses what does not begin as one", () => {
   for (const bytes of [noise(10), new Uint8Array(4), joined("PK\x03\x04")]) {
     assertThrows(() => new ZstdFrame().take(bytes), Error, "no frame begins there");

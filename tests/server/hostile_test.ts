@@ -163,17 +163,16 @@ Deno.test("serve ends at once in the middle of 300 busy connections", async () =
   await using server = quickServer({ signal: controller.signal });
   const callers = await Promise.all(Array.from({ length: 300 }, () => Caller.call(server.port)));
   const busy = Promise.withResolvers<void>();
-  const cut = callers.map(async (caller) => {
+  const cut = Promise.allSettled(callers.map(async (caller) => {
     for (let i = 0;; i++) {
       await caller.asks(`${i}`, `Hello, ${i}!`);
       if (i === 5) busy.resolve();
     }
-  });
+  }));
   await busy.promise;
   controller.abort();
   await server.finished;
-  const ends = await Promise.allSettled(cut);
-  assert(ends.every(({ status }) => status === "rejected"));
+  assert((await cut).every(({ status }) => status === "rejected"));
   for (const caller of callers) caller[Symbol.dispose]();
 });
 

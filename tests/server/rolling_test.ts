@@ -46,9 +46,6 @@ testPeer("HAProxy sends nobody to a server that shuts down, and leaves who is th
 /** A busy machine needs time for what has come. */
 const PATIENT = ["--grace=2", "--quiet"];
 
-/** How a server may end under load. */
-const CODES: number[] = [EXIT.ok, EXIT.timeout];
-
 /** What became of short sessions: how many there were, and where some were lost. */
 class Tally {
   sessions = 0;
@@ -125,7 +122,7 @@ async function behindHaproxy(what: string, drain: number, tell = false) {
   await measure(what, haproxy.port, [one, two], async (member) => {
     const name = member === one ? "one" : "two";
     if (tell) await ask(socket, `set server greetings/${name} state drain`);
-    const code = await member.restart(CODES);
+    const code = await member.restart();
     if (tell) await ask(socket, `set server greetings/${name} state ready`);
     await bothUp(socket);
     return code;
@@ -141,7 +138,7 @@ async function behindNginx(what: string, tell: boolean) {
   await using _nginx = nginx;
   await measure(what, nginx.port, [one, two], async (member) => {
     if (tell) await configure(member);
-    const code = await member.restart(CODES);
+    const code = await member.restart();
     if (tell) await configure();
     return code;
   });
@@ -155,7 +152,7 @@ async function onOnePort(what: string, drain: number) {
   await one.listens();
   await using two = new Member(args, one.port, flags);
   await two.listens();
-  await measure(what, one.port, [one, two], (member) => member.restart(CODES));
+  await measure(what, one.port, [one, two], (member) => member.restart());
 }
 
 if (THOROUGH) {

@@ -7,9 +7,9 @@ import { assertEquals, assertStringIncludes, assertThrows } from "jsr:@std/asser
 import { HttpResponse } from "../../fetch.ts";
 import { TrioError } from "../../mod.ts";
 
-/** Fails unless `act` throws a `TrioError` with this exit code. */
-export function throwsWith(code: number, act: () => unknown) {
-  assertEquals(assertThrows(act, TrioError).code, code);
+/** Fails unless `act` throws a `TrioError` with this exit code, and a message that has `text`. */
+export function throwsWith(code: number, act: () => unknown, text?: string) {
+  assertEquals(assertThrows(act, TrioError, text).code, code);
 }
 
 /** Fails unless `pending` rejects with this exit code, and a message that has `text`. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { assert } from "jsr:@std/assert@^1.0.0";
-import { readAll } from "../../mod.ts";
+import { EXIT, readAll } from "../../mod.ts";
 import { encode } from "./bytes.ts";
 import { type Peer, startPeer } from "./peers.ts";
 import { denoArgs, ROOT, Running } from "./process.ts";
@@ -30,10 +30,10 @@ export class Member implements AsyncDisposable {
     await this.running.heard("stderr", /listening/);
   }
 
-  /** Ends it as an orchestrator does, with one of these exit codes, and starts it again. */
-  async restart(codes = [0]): Promise<number> {
+  /** Ends it as an orchestrator does, and starts it again; returns its exit code, 0 or 28. */
+  async restart(): Promise<number> {
     const { code } = await this.running.stop("SIGTERM");
-    assert(codes.includes(code), `exit code ${code}: ${this.running.stderr}`);
+    assert(code === EXIT.ok || code === EXIT.timeout, `exit code ${code}: ${this.running.stderr}`);
     this.running = this.#start();
     await this.listens();
     return code;
