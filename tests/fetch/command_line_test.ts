@@ -169,14 +169,16 @@ Deno.test("fetch.ts without permissions says how to grant them, without secrets"
     "-u",
     "joe:secret",
     "-H",
-    "Cookie: secret",
+    "Cookie: a=hidden",
+    "-H",
+    "Proxy-Authorization: Basic YTpi",
     "--proxy=http://a:secret@127.0.0.1:1",
     url,
   ];
   for (const permissions of [[], ["--allow-net"], ["--allow-read=."]]) {
     const { code, stdout, stderr } = await runFetch(
       folder,
-      args.toSpliced(4, permissions.length ? 1 : 0),
+      args.toSpliced(6, permissions.length ? 1 : 0),
       {
         permissions,
       },
@@ -186,6 +188,6 @@ Deno.test("fetch.ts without permissions says how to grant them, without secrets"
       stderr,
       /fetch: .* is not granted \(run: deno run --allow-net=127\.0\.0\.1:\d+ .*\)\n$/,
     );
-    assert(!stderr.includes("secret"), stderr);
+    assert(!/secret|hidden|YTpi/.test(stderr), stderr);
   }
 });

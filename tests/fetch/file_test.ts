@@ -4,7 +4,7 @@
  * @module
  */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@^1.0.0";
-import { download } from "../../fetch.ts";
+import { download, type Progress } from "../../fetch.ts";
 import { EXIT, TrioError } from "../../mod.ts";
 import { rejectsWith } from "../support/assertions.ts";
 import { isSame, noise } from "../support/bytes.ts";
@@ -225,12 +225,14 @@ Deno.test("download with maxFilesize writes no byte more, announced or not", asy
   await using origin = new Origin(({ target }) =>
     target === "/announced"
       ? response("200 OK", BODY)
-      : cutAt(CAME, ["HTTP/1.0 200 OK\r\n\r\n", BODY])
+      : cutAt(CAME, ['HTTP/1.0 200 OK\r\nETag: "1"\r\n\r\n', BODY])
   );
   const options = { output: folder.file("f"), maxFilesize: 1_234_567 };
   await rejectsWith(EXIT.size, download(origin.url("/announced"), options));
   assertEquals(folder.names, []);
-  await rejectsWith(EXIT.size, download(origin.url("/endless"), options));
+  const progress: Progress = { bytes: 0, resumed: 0 };
+  await rejectsWith(EXIT.size, download(origin.url("/endless"), { ...options, progress }));
+  assertEquals(progress.continuable, false, "it would be too large again");
   assert(isSame(folder.bytes("f.part"), BODY.subarray(0, 1_234_567)));
   const exact = { ...options, maxFilesize: CAME, resume: true };
   assertEquals((await download(origin.url("/endless"), exact)).bytes, CAME);

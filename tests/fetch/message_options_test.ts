@@ -73,12 +73,14 @@ testOption("--json", "keeps out of the body and of the terminal's way", async (r
     assertEquals(stderr.split("\n").filter((line) => line.startsWith('{"version":1,')).length, 1);
   }
   const { stdout } = await run("--json", "/secret");
-  assertEquals(JSON.parse(stdout).headers, {
-    "content-length": ["0"],
-    "x-odd": ["a\\x1b[31mb\\x9bc"],
-    "x\\x7f\\x9by": ["z"],
-    "set-cookie": ["a=b"],
-  });
+  assertEquals(Object.entries(JSON.parse(stdout).headers), [
+    ["content-length", ["0"]],
+    ["x-odd", ["a\\x1b[31mb\\x9bc"]],
+    ["x\\x7f\\x9by", ["z"]],
+    ["__proto__", ["p"]],
+    ["constructor", ["c"]],
+    ["set-cookie", ["a=b"]],
+  ]);
   const head = JSON.parse((await run("--json", "-I", "/text")).stdout);
   assertEquals([head.version, head.status, head.file], [1, 200, undefined]);
 });

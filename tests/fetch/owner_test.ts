@@ -205,6 +205,7 @@ Deno.test("fetch.ts interrupted at the second URL says so, whatever became of th
     await using child = startFetch(folder, IN_FOLDER, args);
     await asked.promise;
     assertEquals((await child.stop("SIGINT")).code, EXIT.interrupted);
+    assertEquals(child.stderr.match(/interrupted/g)?.length, 1, child.stderr);
     assertEquals(origin.requests.map(({ target }) => target), ["/a", "/b"]);
     if (status === "200 OK") assertOnly(folder, "a");
   }

@@ -172,6 +172,18 @@ Deno.test("request takes the answer of a server that closes before it has read t
   assertEquals([answer.status, await bodyOf(answer)], [431, "no"]);
 });
 
+Deno.test("request takes no option that is not what it should be", async () => {
+  for (const value of [-1, NaN, "5" as unknown as number]) {
+    for (const name of ["stallTimeout", "connectTimeout", "maxTime", "maxRedirects"]) {
+      await rejectsWith(
+        2,
+        request("http://127.0.0.1:1/", { [name]: value }),
+        `${name} is a number`,
+      );
+    }
+  }
+});
+
 Deno.test("HttpResponse closes the connection when its body is bad", async () => {
   const headRead = Promise.withResolvers<void>(), ended = Promise.withResolvers<void>();
   await using server = new FakeServer(async (conn) => {

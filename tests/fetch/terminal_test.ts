@@ -142,8 +142,8 @@ for (const columns of [80, 40]) {
 testPeer("fetch.ts shows how much came of who knows what", ["python3"], async () => {
   await using folder = new Folder();
   await using origin = new Pausing(500_000, "HTTP/1.0 200 OK\r\n\r\n");
-  await using running = terminal(folder, 80, ["-o", "f", origin.url()]);
-  await running.heard("stdout", /f +488\.3 KiB +\d+\.\d [KM]iB\/s/);
+  await using running = terminal(folder, 80, ["-o", "f\x1b[2J", origin.url()]);
+  await running.heard("stdout", /f\\x1b\[2J +488\.3 KiB +\d+\.\d [KM]iB\/s/);
   origin.goOn();
   const [code, ...lines] = await ended(running, 80);
   assertEquals([code, lines.length], [EXIT.ok, 3]);

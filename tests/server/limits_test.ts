@@ -96,6 +96,13 @@ Deno.test("serve closes an idle peer no earlier than idleTimeout says", async ()
   }));
 });
 
+Deno.test("serve with idleTimeout 0 closes nobody for being idle, also when it sweeps", async () => {
+  await using server = quickServer({ idleTimeout: 0, maxTime: 0.4 });
+  using caller = await Caller.call(server.port);
+  await caller.hearsEnd();
+  assertEquals(warnings(server), [`${caller.address} was connected for 0.4 s`]);
+});
+
 Deno.test("serve sweeps again for who comes after a time without anybody", async () => {
   await using server = quickServer({ idleTimeout: 0.05 });
   for (let i = 0; i < 2; i++) {

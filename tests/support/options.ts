@@ -67,7 +67,8 @@ export function answer(asked: Asked): ReturnType<typeof response> {
   if (status) return response(`${status} Whatever`, `body of ${status}`);
   if (target === "/text") return response("200 OK", "text", ["Content-Type: text/plain"]);
   if (target === "/secret") {
-    return response("200 OK", "", ["X-Odd: a\x1b[31mb\x9bc", "X\x7f\x9bY: z", "Set-Cookie: a=b"]);
+    const odd = ["X-Odd: a\x1b[31mb\x9bc", "X\x7f\x9bY: z", "__proto__: p", "constructor: c"];
+    return response("200 OK", "", [...odd, "Set-Cookie: a=b"]);
   }
   const size = /^\/size(\d+)/.exec(target)?.[1] ?? 256;
   return serveResource(asked, { body: noise(Number(size)), lastModified: MODIFIED });
