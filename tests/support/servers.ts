@@ -8,10 +8,20 @@ import { readUntilEof, writeAll } from "../../mod.ts";
 import { joined, textOf } from "./bytes.ts";
 import type { Chain } from "./certificates.ts";
 
-/** A loopback port that nothing listens on. */
+/**
+ * A loopback port that nothing listens on. It is below those that the system picks itself: one of
+ * them could become another test's before it is used.
+ */
 export function closedPort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      return port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
 }
 
 /** A server made of one function that is called with each connection. */
