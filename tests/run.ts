@@ -66,7 +66,7 @@ function sayLeftOut(skipped: Case[]) {
 }
 
 if (import.meta.main) {
-  if (!Deno.args.length) console.log("All tests: two to three minutes on two cores.");
+  if (!Deno.args.length) console.log("All tests: a minute and a half to two on two cores.");
   const { code, cases } = await runTests(Deno.args.length ? Deno.args : ["tests/"]);
   const [passed = [], failed = [], skipped = []] = ["passed", "failed", "skipped"]
     .map((result) => cases.filter((one) => one.result === result));

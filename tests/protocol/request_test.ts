@@ -6,7 +6,8 @@
 import { assert, assertEquals, assertThrows } from "jsr:@std/assert@^1.0.0";
 import { parseUrl } from "../../fetch.ts";
 import { TrioError } from "../../mod.ts";
-import { maskedLine, portOf } from "../../protocol/request.ts";
+import { parseHead } from "../../protocol/head.ts";
+import { maskedLine, portOf, redirectTarget, requestLines, shown } from "../../protocol/request.ts";
 import { throwsWith } from "../support/assertions.ts";
 
 // deno-fmt-ignore
@@ -87,4 +88,30 @@ Deno.test("parseUrl never shows a password", async (t) => {
       assert(!message.includes("secret"), message);
     });
   }
+});
+
+Deno.test("requestLines asks for no codings with a range: its bytes are those of one coding", () => {
+  const lines = requestLines(parseUrl("a.example"), { range: "5-", compressed: true });
+  assertEquals(lines.slice(-2), ["Connection: close", "Range: bytes=5-"]);
+});
+
+Deno.test("requestLines keeps what is for a proxy out of the tunnel", () => {
+  const url = parseUrl("https://a.example/"), headers = ["Proxy-Authorization: x", "A: b"];
+  const ends = [true, false].map((tunnelled) => requestLines(url, { headers, tunnelled }).slice(5));
+  assertEquals(ends, [["A: b"], headers]);
+});
+
+Deno.test("redirectTarget leads from http to https, and never back", () => {
+  const [http, https] = ["http://a.example/", "https://a.example/"] as const;
+  const to = (location: string) => parseHead(`HTTP/1.1 302 X\r\nLocation: ${location}\r\n`);
+  assertEquals(redirectTarget(parseUrl(http), to(https))?.href, https);
+  assertEquals(redirectTarget(parseUrl(https), to("/b"))?.href, `${https}b`);
+  throwsWith(47, () => redirectTarget(parseUrl(https), to(http)));
+  throwsWith(47, () => redirectTarget(parseUrl(https), to("http://b.example/")));
+});
+
+Deno.test("shown makes bytes text, and neither secrets nor control characters are in it", () => {
+  assertEquals(shown("\xe4\xbd\xa0 \x1b[2J \xff"), "\xe4\xbd\xa0 \\x1b[2J \xff");
+  assertEquals(shown("\xe4\xbd\xa0 \x1b[2J"), "你 \\x1b[2J");
+  assertEquals(shown("see http://ann:secret@a/ \x9b"), "see http://***@a/ \\x9b");
 });
