@@ -32,6 +32,7 @@ import {
   abortable,
   type Address,
   anyText,
+  cannotPrint,
   COMMON,
   Deadline,
   decimal,
@@ -532,10 +533,6 @@ export async function probe(options: ProbeOptions = {}): Promise<Probed> {
 
 // --- What is shown -----------------------------------------------------------
 
-function cannotWrite(error: unknown): TrioError {
-  return new TrioError(EXIT.write, `cannot write the output: ${systemReason(error)}`);
-}
-
 /** What is shown, in order: a line is written while what comes next is waited for. */
 class Screen {
   #last: Promise<void> = Promise.resolve();
@@ -559,16 +556,16 @@ class Screen {
       await abortable(this.#last, this.signal);
     } catch (error) {
       this.signal.throwIfAborted();
-      throw cannotWrite(error);
+      throw cannotPrint(error);
     }
   }
 
   /** Waits for the last line though the signal has aborted, as long as somebody takes any. */
   async finish(): Promise<void> {
     await stdout.flush();
-    if (!stdout.idle) throw cannotWrite("nobody takes it");
+    if (!stdout.idle) throw cannotPrint("nobody takes it");
     await this.#last.catch((error) => {
-      throw cannotWrite(error);
+      throw cannotPrint(error);
     });
   }
 }

@@ -1773,11 +1773,11 @@ class Transfer {
   /** Notes the names that are this file's, which those of other URLs may not be. */
   #take(target: string) {
     if (target === "-" || target === "/dev/null") return;
-    const { taken = new Set() } = this.#options;
-    for (const name of filesOf(target)) {
-      if (taken.has(name)) throw usageError(`${this.name} is the file of another URL, too`);
+    const { taken = new Set() } = this.#options, names = filesOf(target);
+    if (names.some((name) => taken.has(name))) {
+      throw usageError(`${this.name} is the file of another URL, too`);
     }
-    for (const name of filesOf(target)) taken.add(name);
+    for (const name of names) taken.add(name);
   }
 
   /** One try: asks for what is missing and adds it to the output. */

@@ -499,6 +499,11 @@ export function helpText(intro: string, table: OptionTable, outro: string): stri
   return [intro, ...lines, outro].join("\n");
 }
 
+/** That stdout does not take what it is given. */
+export function cannotPrint(why: unknown): TrioError {
+  return new TrioError(EXIT.write, `cannot write the output: ${systemReason(why)}`);
+}
+
 /**
  * Prints what is all that was asked for: the help, or the version. Gives the exit code.
  *
@@ -506,7 +511,7 @@ export function helpText(intro: string, table: OptionTable, outro: string): stri
  */
 export async function printOnly(text: string): Promise<number> {
   await stdout.print(text).catch((error) => {
-    throw new TrioError(EXIT.write, `cannot write the output: ${systemReason(error)}`);
+    throw cannotPrint(error);
   });
   return EXIT.ok;
 }

@@ -220,6 +220,11 @@ function withHeaders(
   return lines;
 }
 
+/** The value of a header that a user's lines set, if they do. */
+export function headerOf(headers: readonly string[], name: string): string | undefined {
+  return headers.map(parseHeaderLine).find((field) => field.name.toLowerCase() === name)?.value;
+}
+
 /**
  * The lines of a request (RFC 9112 section 3, RFC 9110 section 7.2); a `proxy` is asked in the
  * absolute form.
@@ -288,11 +293,6 @@ export function headerLines(headers: HeaderInput = []): readonly string[] {
     throw usageError("headers are lines like `Name: value`, an object of texts, or Headers");
   }
   return entries.map(([name, value]) => value === "" ? `${name};` : `${name}: ${value}`);
-}
-
-/** The value of a header that a user's lines set, if they do. */
-export function headerOf(headers: readonly string[], name: string): string | undefined {
-  return headers.map(parseHeaderLine).find((field) => field.name.toLowerCase() === name)?.value;
 }
 
 /** Header fields whose values are secrets. */

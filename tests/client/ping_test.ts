@@ -7,7 +7,7 @@ import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { writeAll } from "../../mod.ts";
 import { serve } from "../../server.ts";
 import { encode } from "../support/bytes.ts";
-import { runClient } from "../support/client.ts";
+import { greetAda, runClient } from "../support/client.ts";
 import { testPeer } from "../support/peers.ts";
 import { denoArgs, runScript } from "../support/process.ts";
 import { clientEnds, closedPort, FakeServer } from "../support/servers.ts";
@@ -169,11 +169,8 @@ Deno.test("client.ts --interval is kept after a late reply, which is not made up
 
 Deno.test("client.ts --ping gives exit its own time, whatever of --deadline is left", async () => {
   await using server = new FakeServer(async (conn) => {
-    const buffer = new Uint8Array(99);
-    await writeAll(conn, encode("Welcome!"));
-    await conn.read(buffer);
-    await writeAll(conn, encode("Hello, Ada!"));
-    await conn.read(buffer);
+    await greetAda(conn);
+    await conn.read(new Uint8Array(9));
     await new Promise((passed) => setTimeout(passed, 2500)); // it is slow to close
   });
   const { code, stderr } = await ping(server.port, "-c1", "--deadline", "2");
@@ -183,11 +180,8 @@ Deno.test("client.ts --ping gives exit its own time, whatever of --deadline is l
 Deno.test("client.ts --ping forgives a server that does not close after exit, and no wrong word", async () => {
   for (const [farewell, expected] of [["", 0], ["Bye!", 1]] as const) {
     await using server = new FakeServer(async (conn) => {
-      const buffer = new Uint8Array(99);
-      await writeAll(conn, encode("Welcome!"));
-      await conn.read(buffer);
-      await writeAll(conn, encode("Hello, Ada!"));
-      await conn.read(buffer);
+      await greetAda(conn);
+      await conn.read(new Uint8Array(9));
       await writeAll(conn, encode(farewell));
       await clientEnds(conn);
     });
@@ -199,10 +193,7 @@ Deno.test("client.ts --ping forgives a server that does not close after exit, an
 
 Deno.test("client.ts --ping counts a wrong word between two questions", async () => {
   await using server = new FakeServer(async (conn) => {
-    const buffer = new Uint8Array(99);
-    await writeAll(conn, encode("Welcome!"));
-    await conn.read(buffer);
-    await writeAll(conn, encode("Hello, Ada!"));
+    await greetAda(conn);
     await new Promise((passed) => setTimeout(passed, 50)); // the reply has been read
     await writeAll(conn, encode("Bye!"));
     await clientEnds(conn);

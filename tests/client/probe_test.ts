@@ -7,7 +7,7 @@ import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { writeAll } from "../../mod.ts";
 import { serve } from "../../server.ts";
 import { encode } from "../support/bytes.ts";
-import { runClient, startClient, tutorialServer } from "../support/client.ts";
+import { greetAda, runClient, startClient, tutorialServer } from "../support/client.ts";
 import { runScript } from "../support/process.ts";
 import { closedPort, FakeServer } from "../support/servers.ts";
 
@@ -46,11 +46,8 @@ Deno.test("client.ts --ping --quiet --json shows the summary alone", async () =>
 Deno.test("client.ts --ping connects again, counts what was lost, and goes on", async () => {
   await using server = new FakeServer(async (conn, count) => {
     if (count === 2) return;
-    const buffer = new Uint8Array(9);
-    await writeAll(conn, encode("Welcome!"));
-    await conn.read(buffer);
-    await writeAll(conn, encode("Hello, Ada!"));
-    await conn.read(buffer); // and then it goes away, whether that was a name or exit
+    await greetAda(conn);
+    await conn.read(new Uint8Array(9)); // and then it goes away, whether that was a name or exit
   });
   const args = ["--ping", "--count", "4", "--interval", "0", "--json", "Ada"];
   const { code, stdout } = await runClient(server.port, args);

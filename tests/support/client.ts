@@ -39,3 +39,10 @@ export function tutorialServer(messages: string[], answers = Infinity): FakeServ
     }
   });
 }
+
+/** Welcomes a peer, and answers its first word as if that were Ada. */
+export async function greetAda(conn: Deno.Conn) {
+  await writeAll(conn, encode("Welcome!"));
+  await conn.read(new Uint8Array(9));
+  await writeAll(conn, encode("Hello, Ada!"));
+}
