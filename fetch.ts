@@ -1963,7 +1963,9 @@ class Transfer {
     const { output } = this, { onDialogue } = this.#options;
     const connections = this.#onlyOne ? 1 : this.#options.connections ?? 1;
     const gaps = output?.record?.ranges !== undefined;
-    if (!(output instanceof PartFile) || !output.mayHaveGaps || !gaps && connections < 2) {
+    if (!gaps && connections < 2) return false;
+    if (!(output instanceof PartFile) || !output.mayHaveGaps) {
+      onDialogue?.("* One connection only: more need a file that may be read, too");
       return false;
     }
     const none = /\bnone\b/i.test(valueOf(body.response.head, "accept-ranges") ?? "");

@@ -273,7 +273,10 @@ testOption("--connections", "fetches one file over several", async (_run, folder
   await using plain = new Origin(() => response("200 OK", body));
   const one = await command(folder, plain, ["-v", "--connections=4", "-o", "f", "/"]);
   assertEquals([one.code, plain.requests.length], [EXIT.ok, 1]);
-  assertMatch(one.stderr, /^\* One connection only: /m);
+  assertMatch(one.stderr, /^\* One connection only: the server /m);
+  const pipe = await command(folder, origin, ["-v", "--connections=4", "-o", "-", "/"]);
+  assertEquals([pipe.code, isSame(pipe.bytes, body)], [EXIT.ok, true]);
+  assertMatch(pipe.stderr, /^\* One connection only: more need a file /m);
   assertUsage(
     await command(folder, plain, ["--connections=0", "/"]),
     /--connections takes a whole/,

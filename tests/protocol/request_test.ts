@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertThrows } from "jsr:@std/assert@^1.0.0";
+import { assert, assertEquals, assertMatch, assertThrows } from "jsr:@std/assert@^1.0.0";
 import { parseUrl } from "../../fetch.ts";
 import { TrioError } from "../../mod.ts";
 import { parseHead } from "../../protocol/head.ts";
@@ -114,4 +114,11 @@ Deno.test("shown makes bytes text, and neither secrets nor control characters ar
   assertEquals(shown("\xe4\xbd\xa0 \x1b[2J \xff"), "\xe4\xbd\xa0 \\x1b[2J \xff");
   assertEquals(shown("\xe4\xbd\xa0 \x1b[2J"), "你 \\x1b[2J");
   assertEquals(shown("see http://ann:secret@a/ \x9b"), "see http://***@a/ \\x9b");
+});
+
+Deno.test("shown hides a password with a slash in it, and no path with an @", () => {
+  const hidden = ["http://u:p/x@h/", "http:/u:p/x@h/", "//u:p?x#y@h/", "HTTPS:\\\\u:1p/@h"];
+  for (const url of hidden) assertMatch(shown(`to ${url}`), /^to \S*\*\*\*@h\/?$/);
+  const open = ["http://h/x@y", "http://h:80/x@y", "http://h:/x@y", "http://[::1]:80/x@y"];
+  for (const text of [...open, "http://a:b/ of x@y"]) assertEquals(shown(text), text);
 });
