@@ -199,7 +199,7 @@ const OPTIONS = {
   sha256: { value: SHA256, many: true, help: "check the file before it takes its name" },
   checksum: {
     value: anyText("FILE", "a list of checksums, a file or a URL"),
-    help: "the same, from a list of sha256sum or sha512sum",
+    help: "the same, from a sha256sum or sha512sum list or URL",
   },
   "input-file": {
     group: "URLs",
