@@ -15,7 +15,7 @@ import { writeRecord } from "../support/output.ts";
 import { rounds, THOROUGH } from "../support/thorough.ts";
 
 /** A small body: it is cut at each of its bytes. */
-const SMALL = noise(rounds(256));
+const SMALL = noise(rounds(160));
 
 /** Another, which is cut where a test says. */
 const BODY = noise(256);
