@@ -1820,7 +1820,6 @@ class Transfer {
     }
     this.#type ??= output.record?.type;
     output.forget();
-    this.#bytesFound = false;
   }
 
   // Asking

@@ -22,7 +22,7 @@ import {
   soon,
   urlOf,
 } from "../support/servers.ts";
-import { WatchedSignal } from "../support/signals.ts";
+import { ManualTimeouts, WatchedSignal } from "../support/signals.ts";
 
 /** A moment at which a caller aborts: when the server has said what it says. */
 // deno-fmt-ignore
@@ -176,7 +176,8 @@ Deno.test("download does not give FILE its name when it is aborted before the la
   assertEquals(folder.names, ["f.part", "f.part.json"]);
 });
 
-Deno.test("request and download leave no listener on their signal", async () => {
+Deno.test("request and download leave no listener on their signal, and no time limit", async () => {
+  using timeouts = new ManualTimeouts();
   await using folder = new Folder();
   await using origin = new Origin(({ target }) => {
     if (target === "/again") return redirect("/file");
@@ -196,6 +197,8 @@ Deno.test("request and download leave no listener on their signal", async () => 
     await download(origin.url(path), options).catch(() => {});
   }
   assertEquals(listeners.size, 0);
+  // one that somebody listens to keeps a program from its end
+  assertEquals(timeouts.made.filter(({ listeners }) => listeners.size > 0).map(({ ms }) => ms), []);
 });
 
 /** Sends zeros for as long as the client takes them. */
