@@ -12,6 +12,7 @@ import { Folder } from "../support/folder.ts";
 import { Origin, serveResource } from "../support/origin.ts";
 import { writeRecord } from "../support/output.ts";
 import { denoArgs, run } from "../support/process.ts";
+import { seeingConnections } from "../support/replaced.ts";
 import { CODED, HELLO, OK, RECORD, redirect } from "../support/replies.ts";
 import {
   clientEnds,
@@ -81,6 +82,16 @@ Deno.test("request is ended by its signal in the lookup and while it connects", 
     );
     assert(error === reason, `${error}`);
   }
+});
+
+Deno.test("request is ended by its signal as the connection is made", async () => {
+  const abort = new AbortController(), reason = new Error("enough");
+  const ended = Promise.withResolvers<void>();
+  await using server = new FakeServer((conn) => clientEnds(conn).finally(ended.resolve));
+  using _ = seeingConnections(() => abort.abort(reason));
+  const failing = assertRejects(() => request(urlOf(server), { signal: abort.signal }), Error);
+  await soon(failing.then((error) => assert(error === reason, `${error}`)));
+  await soon(ended.promise);
 });
 
 Deno.test("request is ended by its signal while TLS begins", async () => {

@@ -127,6 +127,18 @@ Deno.test("request undoes transfer codings, asked for or not", async () => {
   }
 });
 
+Deno.test("request undoes transfer codings before those of the content", async () => {
+  const fields = "Content-Encoding: deflate\r\nTransfer-Encoding: gzip\r\n\r\n";
+  const reply = joined(OK, fields, zlib.gzipSync(CODED.deflate!));
+  await using server = new FakeServer(replying(reply));
+  assertEquals(await get(urlOf(server), { compressed: true }), TEXT);
+});
+
+Deno.test("request minds no coding of an answer without body", async () => {
+  await using server = new FakeServer(replying(`${OK}Content-Encoding: odd\r\n\r\n`));
+  assertEquals(await get(urlOf(server), { compressed: true, method: "HEAD" }), "");
+});
+
 Deno.test("request refuses megabytes behind the end of a coding", async (t) => {
   for (const coding of ["gzip", "deflate", "br"]) {
     await t.step(coding, async () => {
