@@ -4,15 +4,16 @@
  * @module
  */
 import { assert, assertEquals, assertRejects } from "jsr:@std/assert@^1.0.0";
-import { download } from "../../fetch.ts";
-import { EXIT } from "../../mod.ts";
+import { download, type HttpResponse } from "../../fetch.ts";
+import { EXIT, writeAll } from "../../mod.ts";
 import { rejectsWith } from "../support/assertions.ts";
-import { isSame, noise } from "../support/bytes.ts";
+import { bytesOf, isSame, noise } from "../support/bytes.ts";
 import { Folder } from "../support/folder.ts";
-import { type Answering, MODIFIED, Origin, serveResource } from "../support/origin.ts";
+import { type Answering, DATE, MODIFIED, Origin, serveResource } from "../support/origin.ts";
 import { coming, writeRecord } from "../support/output.ts";
 import { replaced } from "../support/replaced.ts";
 import { response } from "../support/replies.ts";
+import { clientEnds, FakeServer, readHead, soon, urlOf } from "../support/servers.ts";
 
 const BODY = noise(1000, 1), OTHER = noise(2000, 2);
 
@@ -142,4 +143,31 @@ Deno.test("download that may not look sees its signal before the last act, too",
   const options = { output: folder.file("f"), signal: abort.signal, progress };
   const error = await assertRejects(() => download(origin.url(), options), Error);
   assert(error === reason, `${error}`);
+});
+
+Deno.test("download tells the head that says that all was there", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((asked) => serveResource(asked, RESOURCE));
+  folder.write("f.part", BODY);
+  writeRecord(folder, "f.part", { url: origin.url(), etag: '"1"', total: 1000 });
+  const told: number[] = [];
+  const onHead = ({ status }: HttpResponse) => void told.push(status);
+  await download(origin.url(), { output: folder.file("f"), resume: true, onHead });
+  assertEquals([told, folder.names], [[416], ["f"]]);
+});
+
+Deno.test("download closes the connection before it looks through what is there", async () => {
+  await using folder = new Folder();
+  folder.write("f", BODY);
+  const ended = Promise.withResolvers<void>();
+  await using server = new FakeServer(async (conn) => {
+    await readHead(conn);
+    const fields = [`Last-Modified: ${MODIFIED}`, `Date: ${DATE}`];
+    await writeAll(conn, bytesOf(response("200 OK", BODY, fields)[0]));
+    await clientEnds(conn);
+    ended.resolve();
+  });
+  const onHead = () => soon(ended.promise);
+  await download(urlOf(server), { output: folder.file("f"), resume: true, onHead });
+  assert(isSame(folder.bytes("f"), BODY));
 });

@@ -7,9 +7,11 @@
 import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
 import { download, type Progress } from "../../fetch.ts";
 import { EXIT } from "../../mod.ts";
+import { RateLimit } from "../../protocol/rate.ts";
 import type { VersionRecord } from "../../protocol/resume.ts";
 import { rejectsWith } from "../support/assertions.ts";
 import { isSame, noise } from "../support/bytes.ts";
+import { hurry } from "../support/fetch.ts";
 import { Folder } from "../support/folder.ts";
 import { type Answer, type Asked, HOLD, Origin } from "../support/origin.ts";
 import { replaced } from "../support/replaced.ts";
@@ -144,4 +146,49 @@ Deno.test("download over several connections notes no byte that the disk did not
   await rejectsWith(EXIT.write, download(origin.url(), options), "No space left on device");
   const there = noted(folder);
   assert(there > 0 && there <= 500_000, `${there} bytes are noted`);
+});
+
+Deno.test("download uses one connection only where the server says that it has no ranges", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin(() => response("200 OK", FILE, [ETAG, "Accept-Ranges: None"]));
+  await download(origin.url(), { output: folder.file("f"), connections: 3 });
+  assertEquals(origin.ranges(), [undefined]);
+});
+
+Deno.test("download over several connections tries again when the last of them is told to", async () => {
+  using _ = hurry();
+  await using folder = new Folder();
+  const failed = Promise.withResolvers<void>();
+  let asked = 0;
+  await using origin = new Origin(async (request) => {
+    const range = rangeOf(request),
+      [head, body] = range ? part(...range) : response("200 OK", FILE, [ETAG]);
+    if (++asked === 1) return [head, body.subarray(0, 1000)];
+    if (asked > 2) return [head, body];
+    await failed.promise;
+    return response("503 Busy");
+  });
+  const onDialogue = (line: string) => {
+    if (line.startsWith("* One connection less")) failed.resolve();
+  };
+  const options = { output: folder.file("f"), connections: 2, retry: 1, onDialogue };
+  assertEquals((await download(origin.url(), options)).attempts, 2);
+  assert(isSame(folder.bytes("f"), FILE));
+});
+
+Deno.test("download reads no more at a time than its limit of speed says, over any connections", async () => {
+  for (const connections of [1, 2]) {
+    await using folder = new Folder();
+    await using origin = new Origin((asked) => {
+      const range = rangeOf(asked);
+      return range ? part(...range) : response("200 OK", FILE, [ETAG]);
+    });
+    const taken: number[] = [], limitRate = new RateLimit(Infinity);
+    const slow = Object.assign(limitRate, {
+      most: 50_000,
+      take: (n: number) => (taken.push(n), 0),
+    });
+    await download(origin.url(), { output: folder.file("f"), connections, limitRate: slow });
+    assertEquals(Math.max(...taken) <= 50_000, true, `${Math.max(...taken)} bytes at once`);
+  }
 });

@@ -4,7 +4,7 @@
  * @module
  */
 import { assert, assertEquals, assertMatch, assertRejects } from "jsr:@std/assert@^1.0.0";
-import { download, type DownloadOptions, TransientError } from "../../fetch.ts";
+import { download, type DownloadOptions, type Progress, TransientError } from "../../fetch.ts";
 import { EXIT, TrioError } from "../../mod.ts";
 import { rejectsWith } from "../support/assertions.ts";
 import { noise } from "../support/bytes.ts";
@@ -128,6 +128,29 @@ Deno.test("download does not try again when the connection is refused", async ()
   );
   assertEquals([error.code, retries], [EXIT.connect, []]);
   assert(!(error instanceof TransientError));
+});
+
+Deno.test("download sends the cookies of one try with the next", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((_, count) =>
+    count === 1 ? response("503 Busy", "", ["Set-Cookie: id=7"]) : response("200 OK", "hello")
+  );
+  using _ = hurry();
+  await download(origin.url(), { output: folder.file("f") });
+  assertEquals(origin.requests.map(({ headers }) => headers.get("cookie")), [null, "id=7"]);
+});
+
+Deno.test("download forgets how far a try was when it asks again", async () => {
+  await using folder = new Folder();
+  const progress: Progress = { bytes: 0, resumed: 0 }, seen: Progress[] = [];
+  await using origin = new Origin((_, count) => {
+    seen.push({ ...progress });
+    const [head, body] = response("200 OK", noise(1000), ['ETag: "1"']);
+    return count === 1 ? [head, body.subarray(0, 400)] : [head, body];
+  });
+  using _ = hurry();
+  await download(origin.url(), { output: folder.file("f"), progress });
+  assertEquals(seen[1], { bytes: 400, resumed: 400, total: undefined });
 });
 
 Deno.test("download tries again when the system gave the connection up", async () => {
