@@ -9,7 +9,7 @@ import { VERSION, writeAll } from "../../mod.ts";
 import { rejectsWith } from "../support/assertions.ts";
 import { bytesOf, joined } from "../support/bytes.ts";
 import { bodyOf, get } from "../support/fetch.ts";
-import { seeingConnections } from "../support/replaced.ts";
+import { replaced, seeingConnections } from "../support/replaced.ts";
 import { CHUNKED, CODED, HELLO, OK, redirect, response } from "../support/replies.ts";
 import { clientEnds, FakeServer, readHead, replying, soon, urlOf } from "../support/servers.ts";
 
@@ -86,6 +86,20 @@ Deno.test("request asks for the password of an IPv6 address without its brackets
   const credentials = (host: string) => void hosts.push(host);
   await get("http://[::1]/", { credentials, proxy: urlOf(proxy) });
   assertEquals(hosts, ["::1"]);
+});
+
+Deno.test("request connects to an IPv6 address without its brackets, and tells it with them", async () => {
+  const asked: Deno.ConnectOptions[] = [], told: string[] = [];
+  using _ = replaced(Deno, "connect", () => {
+    const connecting = (options: Deno.ConnectOptions) => {
+      asked.push(options);
+      return Promise.reject(new Deno.errors.ConnectionRefused("refused"));
+    };
+    return connecting as unknown as typeof Deno.connect;
+  });
+  const onConnect = (address: string) => void told.push(address);
+  await rejectsWith(7, get("http://[::1]:81/", { onConnect }), "cannot connect to [::1]:81");
+  assertEquals([asked[0]!.hostname, asked[0]!.port, told], ["::1", 81, ["[::1]:81"]]);
 });
 
 Deno.test("request sends the cookies that servers set beside those of the user", async () => {

@@ -158,8 +158,9 @@ testOption("--range", "is 33 if the answer is not those bytes, and saves nothing
 testOption("--range", "is kept on a redirect to another origin", async (_run, folder) => {
   await using target = ranged(noise(1000));
   await using origin = new Origin(() => response("302 Found", "", [`Location: ${target.url()}`]));
-  const { code } = await command(folder, origin, ["-r", "0-3", "-o", "f", "/"]);
-  assertEquals([code, folder.bytes("f"), target.ranges()], [EXIT.ok, noise(4), ["bytes=0-3"]]);
+  const { code } = await command(folder, origin, ["-r", "3-3", "-o", "f", "/"]);
+  assertEquals([code, target.ranges()], [EXIT.ok, ["bytes=3-3"]]);
+  assertEquals(folder.bytes("f"), noise(4).slice(3));
 });
 
 // Checksums
@@ -329,6 +330,8 @@ testOption("--netrc-file", "has credentials by host", async (run, folder, origin
   const { asked: none } = await command(folder, other, ["--netrc-file", "netrc", "/text"]);
   assertEquals(none[0]!.headers.get("authorization"), null);
   assertUsage(await run("--netrc-file", "missing", "/text"), /--netrc-file missing: No such file/);
+  folder.write("netrc", "default login a:b password s\n");
+  assertUsage(await run("--netrc-file", "netrc", "/text"), /the login of 127.0.0.1 has a colon/);
 });
 
 testOption("--compressed", "asks for zstd too, and decodes it", async (_run, folder) => {
