@@ -1230,14 +1230,13 @@ class PartFile implements Output {
   }
 
   async proceed() {
-    if (this.record?.ranges) return await this.fill();
-    await this.#sumUp();
+    await this.sumUp();
     this.#file!.truncateSync(this.size);
     this.#file!.seekSync(this.size, Deno.SeekMode.Start);
   }
 
   /** Adds up what is there. */
-  async #sumUp() {
+  async sumUp() {
     this.#file!.seekSync(0, Deno.SeekMode.Start);
     await this.options.sum?.start(this.#file, this.size);
   }
@@ -1266,12 +1265,6 @@ class PartFile implements Output {
   /** Writes down which of all bytes are there, so that gaps are known. */
   noteSpans({ total, ranges }: Pieces) {
     this.#note({ ...this.record!, total, ranges });
-  }
-
-  /** All bytes are there, and no gap is left. */
-  async fill() {
-    this.record = { ...this.record!, ranges: undefined };
-    await this.#sumUp();
   }
 
   async check() {
@@ -1361,14 +1354,8 @@ class PartFile implements Output {
     } catch (error) {
       throw cannotWrite(this.path, error);
     }
-    const locked = this.#file.tryLockSync(true);
-    try {
-      if (!locked) throw cannotWrite(this.path, "another run is writing it");
-      this.#verify();
-    } catch (error) {
-      this.#close();
-      throw error;
-    }
+    if (!this.#file.tryLockSync(true)) throw cannotWrite(this.path, "another run is writing it");
+    this.#verify();
   }
 
   /** What is open is what has the name, and no other. */
@@ -1638,7 +1625,7 @@ class PieceFetch {
     await Promise.all([begun, ...others]);
     output.noteSpans(this.#pieces);
     if (!this.#pieces.complete) throw this.#failure;
-    await output.fill();
+    await output.sumUp();
   }
 
   /** What one connection at a time does, until nothing is left. */
@@ -1820,7 +1807,6 @@ class Transfer {
     }
     this.#type ??= output.record?.type;
     output.forget();
-    this.#bytesFound = false;
   }
 
   // Asking

@@ -232,6 +232,7 @@ Deno.test("download with maxFilesize writes no byte more, announced or not", asy
   assertEquals(folder.names, []);
   const progress: Progress = { bytes: 0, resumed: 0 };
   await rejectsWith(EXIT.size, download(origin.url("/endless"), { ...options, progress }));
+  assertEquals(progress.bytes, 1_234_567);
   assertEquals(progress.continuable, false, "it would be too large again");
   assert(isSame(folder.bytes("f.part"), BODY.subarray(0, 1_234_567)));
   const exact = { ...options, maxFilesize: CAME, resume: true };

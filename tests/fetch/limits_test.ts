@@ -145,6 +145,14 @@ Deno.test("fetch.ts ends with 28 when a limit passes, and says which", async (t)
   }
 });
 
+Deno.test("fetch.ts ends with 28 when --max-time passes with a list of checksums", async () => {
+  await using server = new FakeServer(clientEnds);
+  const args = ["--checksum", urlOf(server), `--max-time=${LIMIT_S}`, "http://a.example/"];
+  const { code, stderr } = await runScript("fetch.ts", args);
+  assertEquals(code, 28);
+  assertMatch(stderr, /^fetch: timed out: not done within .* s \(--max-time\)\n$/);
+});
+
 Deno.test("request ends with 28 when nobody takes the connection", async () => {
   using listener = await FullListener.start();
   const url = urlOf(listener);

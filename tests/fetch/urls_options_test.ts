@@ -161,8 +161,8 @@ testOption("--range", "is 33 if the answer is not those bytes, and saves nothing
 testOption("--range", "is kept on a redirect to another origin", async (_run, folder) => {
   await using target = ranged(noise(1000));
   await using origin = new Origin(() => response("302 Found", "", [`Location: ${target.url()}`]));
-  await download(origin.url("/"), { range: "0-3", output: folder.file("f") });
-  assertEquals([folder.bytes("f"), target.ranges()], [noise(4), ["bytes=0-3"]]);
+  await download(origin.url("/"), { range: "3-3", output: folder.file("f") });
+  assertEquals([folder.bytes("f"), target.ranges()], [noise(4).slice(3), ["bytes=3-3"]]);
 });
 
 // Checksums
@@ -335,6 +335,8 @@ testOption("--netrc-file", "has credentials by host", async (run, folder, origin
   const { asked: none } = await command(folder, other, ["--netrc-file", "netrc", "/text"]);
   assertEquals(none[0]!.headers.get("authorization"), null);
   assertUsage(await run("--netrc-file", "missing", "/text"), /--netrc-file missing: No such file/);
+  folder.write("netrc", "default login a:b password s\n");
+  assertUsage(await run("--netrc-file", "netrc", "/text"), /the login of 127.0.0.1 has a colon/);
 });
 
 testOption("--compressed", "asks for zstd too, and decodes it", async (_run, folder) => {
