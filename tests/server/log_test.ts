@@ -78,7 +78,7 @@ testPeer("server.ts begins a new line after one that a full disk has torn", ["ba
   assert(folder.bytes("log").length >= 2048, "it is written to again, not only at the end");
   await server.stop("SIGTERM");
   const lines = folder.text("log").split("\n");
-  assert(lines.length > 64);
+  assert(lines.length > 40); // 2 KiB of them
   for (const line of lines) assert(!/.(Accept|Connection from)/.test(line), line);
   assert(lines.includes(""), "a line may be torn where the disk was full");
 });
