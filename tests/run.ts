@@ -9,11 +9,14 @@ import { Folder } from "./support/folder.ts";
 import { find, missingPackages } from "./support/peers.ts";
 import { ROOT } from "./support/process.ts";
 
-/** So many files at a time: those that wait for time limits leave a core to the others. */
-const JOBS = 2 * navigator.hardwareConcurrency;
+/** So many files at a time: those that wait for time limits leave their core to the others. */
+const JOBS = 3 * navigator.hardwareConcurrency;
 
-/** All tests: those first that wait much, so that they do not end last. */
-const ALL = ["tests/server/", "tests/"];
+/** All tests: first those of server.ts, which wait much, and would come last by their names. */
+function allTests(): string[] {
+  const first = [...Deno.readDirSync(`${ROOT}tests/server`)].map(({ name }) => name);
+  return [...first.map((name) => `tests/server/${name}`), "tests/"];
+}
 
 /** A test or a step of it, as the report of `deno test` has it. */
 interface Case {
@@ -76,7 +79,7 @@ function sayLeftOut(skipped: Case[]) {
 
 if (import.meta.main) {
   if (!Deno.args.length) console.log("All tests: a minute and a half to two on two cores.");
-  const { code, cases } = await runTests(Deno.args.length ? Deno.args : ALL);
+  const { code, cases } = await runTests(Deno.args.length ? Deno.args : allTests());
   const [passed = [], failed = [], skipped = []] = ["passed", "failed", "skipped"]
     .map((result) => cases.filter((one) => one.result === result));
   sayLeftOut(skipped);
