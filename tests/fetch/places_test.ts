@@ -259,8 +259,11 @@ Deno.test("fetch.ts -o - shows each part of a slow body as it comes", async () =
 
 Deno.test("fetch.ts writes to any name of its stdout as to -", async () => {
   await using origin = new Origin((asked) => serveResource(asked, { body: BODY }));
+  await using folder = new Folder();
   for (const name of ["/dev/fd/1", "/proc/self/fd/1"]) {
-    const { bytes, stderr } = await runScript("fetch.ts", ["-o", name, origin.url()]);
+    const args = ["--output-dir=d", "-o", name, origin.url()];
+    const { bytes, stderr } = await runScript("fetch.ts", args, { cwd: folder.path });
+    assertEquals(folder.names, []);
     assert(isSame(bytes, BODY), `${name} has more than the body: ${stderr}`);
   }
 });

@@ -50,6 +50,13 @@ Deno.test("fileName makes any name safe", async (t) => {
   }
 });
 
+Deno.test("fileName keeps what .part just fits behind, and the end of what is longer", () => {
+  const named = (name: string) => fileName(new URL(`http://example.com/${name}`));
+  const fits = `${"x".repeat(245)}.html`;
+  assertEquals([named(fits), named(`x${fits}`)], [fits, fits]);
+  assertEquals(named("x".repeat(251)), "x".repeat(250));
+});
+
 Deno.test("fileName is safe for any path", () => {
   const unit = fc.constantFrom(..."/.%25eaCON1:-? ", "%2f", "%2e", "%5c", "%00", "%0a", "ä", "😀");
   fc.assert(
