@@ -199,7 +199,7 @@ const OPTIONS = {
   sha256: { value: SHA256, many: true, help: "check the file before it takes its name" },
   checksum: {
     value: anyText("FILE", "a list of checksums, a file or a URL"),
-    help: "the same, from a list of sha256sum or sha512sum",
+    help: "the same, from a sha256sum or sha512sum list or URL",
   },
   "input-file": {
     group: "URLs",
@@ -1949,7 +1949,9 @@ class Transfer {
     const { output } = this, { onDialogue } = this.#options;
     const connections = this.#onlyOne ? 1 : this.#options.connections ?? 1;
     const gaps = output?.record?.ranges !== undefined;
-    if (!(output instanceof PartFile) || !output.mayHaveGaps || !gaps && connections < 2) {
+    if (!gaps && connections < 2) return false;
+    if (!(output instanceof PartFile) || !output.mayHaveGaps) {
+      onDialogue?.("* One connection only: more need a file that may be read, too");
       return false;
     }
     const none = /\bnone\b/i.test(valueOf(body.response.head, "accept-ranges") ?? "");

@@ -53,7 +53,10 @@ export function withScheme(text: string): string {
 
 /** A text in which the userinfo of URLs, however they are written, is `***`. */
 export function withoutSecrets(text: string): string {
-  return text.replace(/((?:\bhttps?:|\bsocks5h?:)[/\\]*|[/\\]{2})[^\n/\\?#]*@/gi, "$1***@");
+  const start = String.raw`((?:\bhttps?:|\bsocks5h?:)[/\\]*|[/\\]{2})`;
+  // what stands behind the colon and is no port is a password, even with a / in it
+  const user = String.raw`(?:[^\n/\\?#]*|[^\s/\\?#:[]*:(?!\d*(?:[/\\?#\s]|$))\S*)`;
+  return text.replace(new RegExp(`${start}${user}@`, "gi"), "$1***@");
 }
 
 /** What a peer sent, for people: UTF-8 where it is, printable, no userinfo. */

@@ -200,7 +200,8 @@ Deno.test("Deadline leaves no listener on any of its timers: one would keep a pr
   using timeouts = new ManualTimeouts();
   {
     using deadline = new Deadline();
-    for (const seconds of [100, 10, 1]) deadline.set(seconds, () => new Error("late"));
+    // those that are later than one that runs need none of their own
+    for (const seconds of [100, 10, 1, 5, 50]) deadline.set(seconds, () => new Error("late"));
     assertEquals(timeouts.made.map(({ ms, listeners }) => [ms, listeners.size]), [
       [100_000, 0],
       [10_000, 0],
@@ -257,6 +258,15 @@ Deno.test("Deadline that was disposed of never aborts", async () => {
   deadline[Symbol.dispose]();
   await sleep(40, new AbortController().signal);
   assertEquals(deadline.signal.aborted, false);
+});
+
+Deno.test("Deadline that was cleared makes no timer any more", () => {
+  using timeouts = new ManualTimeouts();
+  using deadline = new Deadline();
+  deadline.set(0.001, () => new Error("late"));
+  deadline.clear();
+  timeouts.made[0]!.pass();
+  assertEquals(timeouts.made.length, 1);
 });
 
 Deno.test("Deadline takes the longest time there is", () => {
@@ -408,8 +418,8 @@ Deno.test("parseOptions takes values that look like options or booleans", async 
 });
 
 Deno.test("parseOptions keeps what follows -- and lone dashes as arguments", async () => {
-  const { _ } = await parse("a", "-", "--", "-q", "--port", "--");
-  assertEquals(_, ["a", "-", "-q", "--port", "--"]);
+  const { _, literal } = await parse("a", "-", "--", "-q", "--port", "--");
+  assertEquals([_, literal], [["a", "-", "-q", "--port", "--"], 3]);
 });
 
 Deno.test("parseOptions refuses what is unknown, lacks a value or has a bad one", async () => {
@@ -514,6 +524,12 @@ Deno.test("explain names the script by its path, or as it was named", async () =
       Object.defineProperty(Deno, "mainModule", own);
     }
   }
+});
+
+Deno.test("explain shows a command of one line, whatever is in its arguments", async () => {
+  const denied = new Deno.errors.NotCapable('Requires read access to "a\nb", run again with …');
+  const [, sentence] = await explain({ ...SCRIPT, args: () => ["c\nd"] }, denied);
+  assert(!sentence.includes("\n") && sentence.endsWith(" 'c\\nd')"), sentence);
 });
 
 Deno.test("pathNeeds grants the folder of a path with a comma, up to the root", () => {

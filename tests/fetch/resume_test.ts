@@ -16,7 +16,7 @@ import { response } from "../support/replies.ts";
 import { rounds, THOROUGH } from "../support/thorough.ts";
 
 /** A small body: it is cut at each of its bytes. */
-const SMALL = noise(rounds(256));
+const SMALL = noise(rounds(160));
 
 /** Another, which is cut where a test says. */
 const BODY = noise(256);

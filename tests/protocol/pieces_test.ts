@@ -7,6 +7,7 @@ import { assert, assertEquals, assertThrows } from "jsr:@std/assert@^1.0.0";
 import { MIN_PIECE_BYTES, type Piece, Pieces } from "../../protocol/pieces.ts";
 import type { Span } from "../../protocol/resume.ts";
 import { fc } from "../support/fuzz.ts";
+import { rounds } from "../support/thorough.ts";
 
 /** The pieces that so many connections get. */
 function given(pieces: Pieces, connections: number): (Span | undefined)[] {
@@ -238,6 +239,6 @@ Deno.test("Pieces let no slow connection hold up the end", () => {
       const took = turns(1_000_000, speeds, least);
       assert(took <= most, `${took} turns, ${best} at best`);
     }),
-    { numRuns: 100 },
+    { numRuns: rounds(200) },
   );
 });

@@ -3,11 +3,12 @@
  *
  * @module
  */
-import { assert, assertEquals, assertThrows } from "jsr:@std/assert@^1.0.0";
+import { assert, assertEquals, assertMatch, assertThrows } from "jsr:@std/assert@^1.0.0";
 import { parseUrl } from "../../fetch.ts";
 import { TrioError } from "../../mod.ts";
 import { parseHead } from "../../protocol/head.ts";
 import {
+  headerLines,
   maskedLine,
   parseProxy,
   portOf,
@@ -15,6 +16,7 @@ import {
   requestLines,
   shown,
   userinfo,
+  withoutUser,
 } from "../../protocol/request.ts";
 import { throwsWith } from "../support/assertions.ts";
 
@@ -23,6 +25,7 @@ const URLS: [section: string, what: string, text: string, expected: string | num
   ["3986 3.1", "no scheme is http", "example.com/a", "http://example.com/a"],
   ["3986 3.1", "no scheme but a port", "localhost:8000/a", "http://localhost:8000/a"],
   ["3986 3.1", "a scheme in capitals", "HTTP://Example.COM/A", "http://example.com/A"],
+  ["3986 3.1", "a scheme and one slash", "http:/example.com/a", "http://example.com/a"],
   ["3986 3.1", "another scheme", "ftp://example.com/", 1],
   ["3986 3.1", "a file", "file:///etc/passwd", 1],
   ["3986 3.2.1", "userinfo with an at sign", "http://u:p%40q@example.com/", "http://u:p%40q@example.com/"],
@@ -86,6 +89,17 @@ Deno.test("userinfo decodes what is percent-encoded, and leaves what is not", ()
   const users = ["http://ann:p%40%2f@a/", "http://a%zz:100%@a/", "http://:p@a/", "http://a/"];
   const decoded = ["ann:p@/", "a%zz:100%", ":p", undefined];
   assertEquals(users.map((url) => userinfo(parseUrl(url))), decoded);
+  assertEquals(new Set(users.map((url) => withoutUser(parseUrl(url)))), new Set(["http://a/"]));
+});
+
+Deno.test("headerLines takes lines, an object, or Headers", () => {
+  const lines = ["a: b", "c;"];
+  for (const headers of [lines, { a: "b", c: "" }, new Headers({ A: "b", C: "" })]) {
+    assertEquals(headerLines(headers), lines);
+  }
+  for (const bad of [["a: b", 5], { a: 5 }, "a: b"]) {
+    throwsWith(2, () => headerLines(bad as unknown as string[]), "headers are lines");
+  }
 });
 
 Deno.test("requestLines has each text of a user as UTF-8, one char a byte", () => {
@@ -147,4 +161,11 @@ Deno.test("shown makes bytes text, and neither secrets nor control characters ar
   assertEquals(shown("\xe4\xbd\xa0 \x1b[2J \xff"), "\xe4\xbd\xa0 \\x1b[2J \xff");
   assertEquals(shown("\xe4\xbd\xa0 \x1b[2J"), "你 \\x1b[2J");
   assertEquals(shown("see http://ann:secret@a/ \x9b"), "see http://***@a/ \\x9b");
+});
+
+Deno.test("shown hides a password with a slash in it, and no path with an @", () => {
+  const hidden = ["http://u:p/x@h/", "http:/u:p/x@h/", "//u:p?x#y@h/", "HTTPS:\\\\u:1p/@h"];
+  for (const url of hidden) assertMatch(shown(`to ${url}`), /^to \S*\*\*\*@h\/?$/);
+  const open = ["http://h/x@y", "http://h:80/x@y", "http://h:/x@y", "http://[::1]:80/x@y"];
+  for (const text of [...open, "http://a:b/ of x@y"]) assertEquals(shown(text), text);
 });

@@ -147,18 +147,6 @@ Deno.test("server.ts --grace bounds how long that takes", async () => {
   );
 });
 
-Deno.test("server.ts ends at once on a second signal, with 130", async () => {
-  await using server = new ServerProcess(["--delay", "1000000", "--grace", "1000"]);
-  using busy = await server.call();
-  await busy.says("Michael");
-  using idle = await server.call();
-  server.child.kill("SIGINT");
-  await idle.hearsEnd();
-  server.child.kill("SIGINT");
-  await busy.hearsEnd();
-  assertEquals((await server.child.status).code, 130);
-});
-
 Deno.test({
   name: "server.ts shows its status on SIGUSR2, and goes on",
   ignore: Deno.build.os === "windows",
@@ -201,14 +189,19 @@ Deno.test("server.ts --json logs one object a line, and no text", async () => {
   assertEquals(server.stderr, "");
 });
 
-Deno.test("server.ts -q logs no connection", async () => {
-  await using server = new ServerProcess(["-q", "--delay", "0", "--idle-timeout", "0.5"]);
-  using caller = await server.call();
+Deno.test("server.ts -q logs no connection, but that an address has too many", async () => {
+  const limits = ["--idle-timeout", "0.5", "--max-per-address", "1"];
+  await using server = new ServerProcess(["-q", "--delay", "0", ...limits]);
+  using caller = await server.call(), other = await Caller.dial(await server.port());
   await caller.asks("Ada", "Hello, Ada!");
+  await other.hearsEnd();
   await caller.hearsEnd();
   await server.stop("SIGINT");
   assertEquals(server.stdout, "");
-  assertMatch(server.stderr, /^server: listening [^\n]+\nserver: ended, 1 conn[^\n]+\n$/);
+  assertMatch(
+    server.stderr,
+    /^server: listening [^\n]+\nserver: 127\.0\.0\.1 has 1 connection, [^\n]+\nserver: ended, 2 conn[^\n]+\n$/,
+  );
 });
 
 Deno.test("server.ts says that its port is in use", async () => {
@@ -271,14 +264,13 @@ Deno.test("server.ts says what a bad command line should be", async () => {
 });
 
 Deno.test("server.ts says which permission is missing and how to grant it", async () => {
-  const ended = await runScript("server.ts", ["--port", "8000", "--hostname=::1"], {
-    permissions: [],
-  });
+  const args = ["--port", "8000", "--hostname=localhost", "--reuse-port"];
+  const ended = await runScript("server.ts", args, { permissions: ["--unstable-net"] });
   assertEquals([ended.code, ended.stdout], [77, ""]);
   assertEquals(
     ended.stderr,
-    'server: net access to "[::1]:8000" is not granted (run: deno run ' +
-      `'--allow-net=[::1]:8000' ${ROOT}server.ts --port 8000 --hostname=::1)\n`,
+    'server: net access to "127.0.0.1:8000" is not granted (run: deno run --unstable-net ' +
+      `'--allow-net=127.0.0.1:8000,[::1]:8000' ${ROOT}server.ts ${args.join(" ")})\n`,
   );
 });
 

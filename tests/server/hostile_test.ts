@@ -172,6 +172,7 @@ Deno.test("serve ends at once in the middle of 300 busy connections", async () =
   await busy.promise;
   controller.abort();
   await server.finished;
+  assertEquals(server.status().open, 0);
   assert((await cut).every(({ status }) => status === "rejected"));
   for (const caller of callers) caller[Symbol.dispose]();
 });

@@ -164,7 +164,7 @@ Deno.test({
   name: "serve shows an IPv4 peer of an IPv6 listener as IPv4",
   ignore: !IPV6,
   async fn() {
-    await using server = quickServer({ hostname: "::" });
+    await using server = quickServer({ hostname: "[::]" });
     using caller = await Caller.call(server.port);
     assertEquals(server.events, [
       { event: "listening", address: `[::]:${server.port}` },
@@ -180,7 +180,7 @@ Deno.test({
   ignore: !LINK_LOCAL,
   async fn() {
     const hostname = `${LINK_LOCAL!.address}%${LINK_LOCAL!.name}`;
-    await using server = quickServer({ hostname });
+    await using server = quickServer({ hostname: `[${hostname}]` });
     using caller = await Caller.call(server.port, hostname);
     assertEquals(server.events, [
       { event: "listening", address: `[${hostname}]:${server.port}` },

@@ -37,9 +37,9 @@ testPeer(
       return ["-c", `exec "$0" "$@" > "${fifo}"`, Deno.execPath(), ...deno];
     }]);
     const port = await server.port();
-    await connects(port, 10_000, HEADER);
+    await connects(port, 8000, HEADER);
     server.child.kill("SIGUSR2");
-    await server.heard("stderr", /\nserver: 10,0\d\d connections .* log lines dropped, up/);
+    await server.heard("stderr", /\nserver: 8,0\d\d connections .* log lines dropped, up/);
     let log = "";
     const buffer = new Uint8Array(65536), missing = /server: ([\d,]+) lines of the log are missing/;
     while (!missing.test(server.stderr)) {
@@ -78,7 +78,7 @@ testPeer("server.ts begins a new line after one that a full disk has torn", ["ba
   assert(folder.bytes("log").length >= 2048, "it is written to again, not only at the end");
   await server.stop("SIGTERM");
   const lines = folder.text("log").split("\n");
-  assert(lines.length > 64);
+  assert(lines.length > 40); // 2 KiB of them
   for (const line of lines) assert(!/.(Accept|Connection from)/.test(line), line);
   assert(lines.includes(""), "a line may be torn where the disk was full");
 });

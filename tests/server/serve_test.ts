@@ -166,8 +166,9 @@ Deno.test("serve ends at once, with replies in flight, when its signal is aborte
   await busy.says("Ada");
   using _idle = await Caller.call(server.port);
   controller.abort();
-  await busy.hearsEnd();
   await server.finished;
+  assertEquals(server.status().open, 0);
+  await busy.hearsEnd();
 });
 
 Deno.test("serve ends at once when its signal was aborted before", async () => {
@@ -188,4 +189,6 @@ Deno.test("serve throws what a command can report", async () => {
   assertEquals(assertThrows(() => serve({ hostname }), TrioError, "cannot resolve").code, 6);
   const away = { hostname: "192.0.2.1", port: 0 }; // RFC 5737: no machine has it
   assertEquals(assertThrows(() => serve(away), TrioError, "cannot listen on 192.0.2.1").code, 1);
+  const away6 = { hostname: "[2001:db8::1]", port: 0 }; // RFC 3849, likewise
+  assertThrows(() => serve(away6), TrioError, "cannot listen on [2001:db8::1]:0");
 });

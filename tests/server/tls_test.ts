@@ -180,3 +180,14 @@ testPeer(
     await server.heard("stderr", /listening/);
   },
 );
+
+testPeer("serve says nothing of a handshake that its own end cuts", ["openssl"], async () => {
+  const atOnce = new AbortController();
+  await using server = quickServer({ ...tls(), signal: atOnce.signal });
+  using _silent = await Caller.dial(server.port);
+  using conn = await connect(server.port);
+  await conn.read(new Uint8Array(8)); // so the one before it has been accepted
+  atOnce.abort();
+  await server.finished;
+  assertEquals(server.events.filter(({ event }) => event === "warning"), []);
+});
