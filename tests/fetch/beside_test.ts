@@ -8,6 +8,7 @@ import { download, type HttpResponse } from "../../fetch.ts";
 import { EXIT, writeAll } from "../../mod.ts";
 import { rejectsWith } from "../support/assertions.ts";
 import { bytesOf, isSame, noise } from "../support/bytes.ts";
+import { hurry } from "../support/fetch.ts";
 import { Folder } from "../support/folder.ts";
 import { type Answering, DATE, MODIFIED, Origin, serveResource } from "../support/origin.ts";
 import { coming, writeRecord } from "../support/output.ts";
@@ -146,6 +147,25 @@ Deno.test("download that may not look sees its signal before the last act, too",
   const options = { output: folder.file("f"), signal: abort.signal, progress };
   const error = await assertRejects(() => download(origin.url(), options), Error);
   assert(error === reason, `${error}`);
+});
+
+Deno.test("download that may not look counts the bytes of its last try only", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((_, count) => {
+    const [head, body] = response("200 OK", BODY);
+    return [head, body.subarray(0, count === 1 ? 400 : 1000)];
+  });
+  using _denied = denying(({ name }) => name === "read"), _pauses = hurry();
+  assertEquals((await download(origin.url(), { output: folder.file("f") })).bytes, 1000);
+  assert(isSame(folder.bytes("f"), BODY));
+});
+
+Deno.test("download replaces a newer FILE of the same size, unless it is to go on", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((asked) => serveResource(asked, RESOURCE));
+  folder.write("f", OTHER.subarray(0, 1000));
+  await download(origin.url(), { output: folder.file("f") });
+  assert(isSame(folder.bytes("f"), BODY));
 });
 
 Deno.test("download tells the head that says that all was there", async () => {
