@@ -194,3 +194,46 @@ Deno.test("download closes the connection before it looks through what is there"
   await download(urlOf(server), { output: folder.file("f"), resume: true, onHead });
   assert(isSame(folder.bytes("f"), BODY));
 });
+
+Deno.test("download asks for codings again when another program's bytes were none of it", async () => {
+  await using folder = new Folder();
+  folder.write("f", OTHER);
+  await using origin = new Origin((_, count) => {
+    const [head, body] = response("200 OK", BODY);
+    return [head, body.subarray(0, count === 1 ? 400 : 1000)];
+  });
+  using _ = hurry();
+  const options = { output: folder.file("f"), resume: true, compressed: true };
+  await download(origin.url(), options);
+  const asked = origin.requests.map(({ headers }) => headers.has("accept-encoding"));
+  assertEquals([asked, isSame(folder.bytes("f"), BODY)], [[false, true], true]);
+});
+
+for (const came of [false, true]) {
+  const what = came ? "spares a file that came meanwhile" : "saves the file";
+  Deno.test(`download with --no-clobber ${what}, where there are no hard links`, async () => {
+    await using folder = new Folder();
+    await using origin = new Origin((asked) => serveResource(asked, RESOURCE));
+    using _ = replaced(Deno, "linkSync", () => () => {
+      if (came) folder.write("f", OTHER);
+      throw new Deno.errors.NotSupported("Operation not supported");
+    });
+    const pending = download(origin.url(), { output: folder.file("f"), clobber: false });
+    if (came) await rejectsWith(EXIT.write, pending, "File exists");
+    else await pending;
+    assert(isSame(folder.bytes("f"), came ? OTHER : BODY));
+  });
+}
+
+Deno.test("download whose part cannot become FILE leaves both as they are", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((asked) => serveResource(asked, RESOURCE));
+  folder.write("f", OTHER);
+  using _ = replaced(Deno, "renameSync", (rename) => (from, to) => {
+    if (to !== Deno.realPathSync(folder.file("f"))) return rename(from, to);
+    throw Object.assign(new Deno.errors.PermissionDenied("Permission denied"), { code: "EACCES" });
+  });
+  const pending = download(origin.url(), { output: folder.file("f") });
+  await rejectsWith(EXIT.write, pending, "Permission denied");
+  assert(isSame(folder.bytes("f"), OTHER) && isSame(folder.bytes("f.part"), BODY));
+});
