@@ -237,3 +237,18 @@ Deno.test("download whose part cannot become FILE leaves both as they are", asyn
   await rejectsWith(EXIT.write, pending, "Permission denied");
   assert(isSame(folder.bytes("f"), OTHER) && isSame(folder.bytes("f.part"), BODY));
 });
+
+Deno.test("download whose disk fails while it waits for more says so, and nothing else", async () => {
+  await using folder = new Folder();
+  const failed = Promise.withResolvers<void>();
+  await using origin = new Origin(() => {
+    const [head, body] = response("200 OK", noise(600_000));
+    return [head, body.subarray(0, 300_000), failed.promise, body.subarray(300_000)];
+  });
+  using _ = replaced(Deno.FsFile.prototype, "write", () => () => {
+    setTimeout(failed.resolve); // by then nobody has taken the failure, if nobody will
+    return Promise.reject(new Error("No space left on device (os error 28)"));
+  });
+  const pending = download(origin.url(), { output: folder.file("f"), retry: 0 });
+  await rejectsWith(EXIT.write, pending, "No space left on device");
+});

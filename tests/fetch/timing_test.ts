@@ -4,7 +4,7 @@
  * @module
  */
 import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
-import { request } from "../../fetch.ts";
+import { download, request } from "../../fetch.ts";
 import { bodyOf } from "../support/fetch.ts";
 import { replaced } from "../support/replaced.ts";
 import { HELLO } from "../support/replies.ts";
@@ -81,4 +81,11 @@ Deno.test("request has the time of the body once that has ended", async () => {
   assertEquals(hop!.transfer, 0);
   await bodyOf(response);
   assert(hop!.transfer > 0 && hop!.wait + hop!.transfer <= performance.now() - started);
+});
+
+Deno.test("download tells how many seconds it took", async () => {
+  await using server = new FakeServer(replying(HELLO));
+  const started = performance.now();
+  const { seconds } = await download(urlOf(server), { output: "/dev/null" });
+  assert(seconds > 0 && seconds <= (performance.now() - started) / 1000, `${seconds} s`);
 });
