@@ -1598,7 +1598,7 @@ interface PieceOptions {
 }
 
 /** What fails one connection and would fail the others, too. */
-const FOR_ALL_CONNECTIONS = new Set<number>([EXIT.write, EXIT.size, EXIT.usage]);
+const FOR_ALL_CONNECTIONS = new Set<number>([EXIT.write, EXIT.usage]);
 
 /** Fetches the pieces of one file over several connections. */
 class PieceFetch {
@@ -1660,10 +1660,10 @@ class PieceFetch {
       const place = buffer.subarray(0, Math.min(meter.most, piece.left));
       const n = await abortable(body.read(place), this.#group.signal);
       if (n === null) throw cutShort(`${piece.left} bytes of a piece are missing`);
-      const [at] = piece.missing, mine = piece.claim(n), kept = meter.count(mine);
-      await output.writeAt(at, buffer.subarray(0, kept));
-      piece.wrote(kept);
-      if (kept < mine) throw tooLarge();
+      const [at] = piece.missing, mine = piece.claim(n);
+      meter.count(mine); // its total is no more than may be kept
+      await output.writeAt(at, buffer.subarray(0, mine));
+      piece.wrote(mine);
       await meter.slowDown(mine, this.#group.signal);
       if (performance.now() - this.#noted < FLUSH_MS) continue;
       this.#noted = performance.now();

@@ -8,6 +8,7 @@ import { download, type HttpResponse } from "../../fetch.ts";
 import { EXIT, writeAll } from "../../mod.ts";
 import { rejectsWith } from "../support/assertions.ts";
 import { bytesOf, isSame, noise } from "../support/bytes.ts";
+import { hurry } from "../support/fetch.ts";
 import { Folder } from "../support/folder.ts";
 import { type Answering, DATE, MODIFIED, Origin, serveResource } from "../support/origin.ts";
 import { coming, writeRecord } from "../support/output.ts";
@@ -148,6 +149,25 @@ Deno.test("download that may not look sees its signal before the last act, too",
   assert(error === reason, `${error}`);
 });
 
+Deno.test("download that may not look counts the bytes of its last try only", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((_, count) => {
+    const [head, body] = response("200 OK", BODY);
+    return [head, body.subarray(0, count === 1 ? 400 : 1000)];
+  });
+  using _denied = denying(({ name }) => name === "read"), _pauses = hurry();
+  assertEquals((await download(origin.url(), { output: folder.file("f") })).bytes, 1000);
+  assert(isSame(folder.bytes("f"), BODY));
+});
+
+Deno.test("download replaces a newer FILE of the same size, unless it is to go on", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((asked) => serveResource(asked, RESOURCE));
+  folder.write("f", OTHER.subarray(0, 1000));
+  await download(origin.url(), { output: folder.file("f") });
+  assert(isSame(folder.bytes("f"), BODY));
+});
+
 Deno.test("download tells the head that says that all was there", async () => {
   await using folder = new Folder();
   await using origin = new Origin((asked) => serveResource(asked, RESOURCE));
@@ -173,4 +193,62 @@ Deno.test("download closes the connection before it looks through what is there"
   const onHead = () => soon(ended.promise);
   await download(urlOf(server), { output: folder.file("f"), resume: true, onHead });
   assert(isSame(folder.bytes("f"), BODY));
+});
+
+Deno.test("download asks for codings again when another program's bytes were none of it", async () => {
+  await using folder = new Folder();
+  folder.write("f", OTHER);
+  await using origin = new Origin((_, count) => {
+    const [head, body] = response("200 OK", BODY);
+    return [head, body.subarray(0, count === 1 ? 400 : 1000)];
+  });
+  using _ = hurry();
+  const options = { output: folder.file("f"), resume: true, compressed: true };
+  await download(origin.url(), options);
+  const asked = origin.requests.map(({ headers }) => headers.has("accept-encoding"));
+  assertEquals([asked, isSame(folder.bytes("f"), BODY)], [[false, true], true]);
+});
+
+for (const came of [false, true]) {
+  const what = came ? "spares a file that came meanwhile" : "saves the file";
+  Deno.test(`download with --no-clobber ${what}, where there are no hard links`, async () => {
+    await using folder = new Folder();
+    await using origin = new Origin((asked) => serveResource(asked, RESOURCE));
+    using _ = replaced(Deno, "linkSync", () => () => {
+      if (came) folder.write("f", OTHER);
+      throw new Deno.errors.NotSupported("Operation not supported");
+    });
+    const pending = download(origin.url(), { output: folder.file("f"), clobber: false });
+    if (came) await rejectsWith(EXIT.write, pending, "File exists");
+    else await pending;
+    assert(isSame(folder.bytes("f"), came ? OTHER : BODY));
+  });
+}
+
+Deno.test("download whose part cannot become FILE leaves both as they are", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((asked) => serveResource(asked, RESOURCE));
+  folder.write("f", OTHER);
+  using _ = replaced(Deno, "renameSync", (rename) => (from, to) => {
+    if (to !== Deno.realPathSync(folder.file("f"))) return rename(from, to);
+    throw Object.assign(new Deno.errors.PermissionDenied("Permission denied"), { code: "EACCES" });
+  });
+  const pending = download(origin.url(), { output: folder.file("f") });
+  await rejectsWith(EXIT.write, pending, "Permission denied");
+  assert(isSame(folder.bytes("f"), OTHER) && isSame(folder.bytes("f.part"), BODY));
+});
+
+Deno.test("download whose disk fails while it waits for more says so, and nothing else", async () => {
+  await using folder = new Folder();
+  const failed = Promise.withResolvers<void>();
+  await using origin = new Origin(() => {
+    const [head, body] = response("200 OK", noise(600_000));
+    return [head, body.subarray(0, 300_000), failed.promise, body.subarray(300_000)];
+  });
+  using _ = replaced(Deno.FsFile.prototype, "write", () => () => {
+    setTimeout(failed.resolve); // by then nobody has taken the failure, if nobody will
+    return Promise.reject(new Error("No space left on device (os error 28)"));
+  });
+  const pending = download(origin.url(), { output: folder.file("f"), retry: 0 });
+  await rejectsWith(EXIT.write, pending, "No space left on device");
 });

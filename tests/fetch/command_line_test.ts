@@ -172,7 +172,7 @@ Deno.test("fetch.ts without permissions says how to grant them, without secrets"
     "Cookie: a=hidden",
     "-H",
     "Proxy-Authorization: Basic YTpi",
-    "--proxy=http://a:secret@127.0.0.1:1",
+    "--proxy=http://a:veiled@127.0.0.1:1",
     url,
   ];
   for (const permissions of [[], ["--allow-net"], ["--allow-read=."]]) {
@@ -188,6 +188,6 @@ Deno.test("fetch.ts without permissions says how to grant them, without secrets"
       stderr,
       /fetch: .* is not granted \(run: deno run --allow-net=127\.0\.0\.1:\d+ .*\)\n$/,
     );
-    assert(!/secret|hidden|YTpi/.test(stderr), stderr);
+    assert(!/secret|hidden|veiled|YTpi/.test(stderr), stderr);
   }
 });

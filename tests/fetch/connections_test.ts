@@ -155,26 +155,38 @@ Deno.test("download uses one connection only where the server says that it has n
   assertEquals(origin.ranges(), [undefined]);
 });
 
-Deno.test("download over several connections tries again when the last of them is told to", async () => {
-  using _ = hurry();
-  await using folder = new Folder();
-  const failed = Promise.withResolvers<void>();
-  let asked = 0;
-  await using origin = new Origin(async (request) => {
-    const range = rangeOf(request),
-      [head, body] = range ? part(...range) : response("200 OK", FILE, [ETAG]);
-    if (++asked === 1) return [head, body.subarray(0, 1000)];
-    if (asked > 2) return [head, body];
-    await failed.promise;
-    return response("503 Busy");
+for (
+  const [what, first, second] of [
+    ["is told to", ["cut", 1], ["busy", 2]],
+    ["breaks", ["cut", 2], ["a page", 1]],
+  ] as const
+) {
+  Deno.test(`download over several connections tries again when the last of them ${what}`, async () => {
+    using _ = hurry();
+    await using folder = new Folder();
+    const failed = Promise.withResolvers<void>();
+    let asked = 0;
+    await using origin = new Origin((request) => {
+      const range = rangeOf(request);
+      const [head, body] = range ? part(...range) : response("200 OK", FILE, [ETAG]);
+      if (++asked > 2) return [head, body];
+      const [how, turn] = asked === 1 ? first : second;
+      const answer = how === "cut"
+        ? [head, body.subarray(0, 1000)]
+        : response(how === "busy" ? "503 Busy" : "204 None");
+      // the second failure comes when the first is known
+      const [start, ...more] = answer;
+      if (turn === 1) return answer;
+      return how === "cut" ? [start!, failed.promise, ...more] : [failed.promise, ...answer];
+    });
+    const onDialogue = (line: string) => {
+      if (line.startsWith("* One connection less")) failed.resolve();
+    };
+    const options = { output: folder.file("f"), connections: 2, retry: 1, onDialogue };
+    assertEquals((await download(origin.url(), options)).attempts, 2);
+    assert(isSame(folder.bytes("f"), FILE));
   });
-  const onDialogue = (line: string) => {
-    if (line.startsWith("* One connection less")) failed.resolve();
-  };
-  const options = { output: folder.file("f"), connections: 2, retry: 1, onDialogue };
-  assertEquals((await download(origin.url(), options)).attempts, 2);
-  assert(isSame(folder.bytes("f"), FILE));
-});
+}
 
 Deno.test("download reads no more at a time than its limit of speed says, over any connections", async () => {
   for (const connections of [1, 2]) {

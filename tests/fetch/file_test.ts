@@ -99,7 +99,8 @@ Deno.test("download keeps all that came when it takes too long", async () => {
     HOLD,
   ]);
   const options = { output: folder.file("f"), retry: 0, stallTimeout: 0.2 };
-  await rejectsWith(EXIT.timeout, download(origin.url(), options));
+  const { topic } = await rejectsWith(EXIT.timeout, download(origin.url(), options));
+  assertEquals(topic, "stall", "the advice is of what failed");
   assert(isSame(folder.bytes("f.part"), BODY.subarray(0, 100_000)));
 });
 

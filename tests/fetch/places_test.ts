@@ -248,7 +248,10 @@ Deno.test("fetch.ts -o - shows each part of a slow body as it comes", async () =
 
 Deno.test("fetch.ts writes to any name of its stdout as to -", async () => {
   await using origin = new Origin((asked) => serveResource(asked, { body: BODY }));
-  const args = ["/dev/fd/1", "/proc/self/fd/1"].flatMap((name) => ["-o", name, origin.url()]);
-  const { bytes, stderr } = await runScript("fetch.ts", args);
+  await using folder = new Folder();
+  const names = ["/dev/fd/1", "/proc/self/fd/1"].flatMap((name) => ["-o", name, origin.url()]);
+  const args = ["--output-dir=d", ...names];
+  const { bytes, stderr } = await runScript("fetch.ts", args, { cwd: folder.path });
   assert(isSame(bytes, joined(BODY, BODY)), `there is more than the two bodies: ${stderr}`);
+  assertEquals(folder.names, []);
 });

@@ -158,6 +158,16 @@ Deno.test("HttpResponse has one body, which takes nothing before it is read", as
   assertEquals([await response.read(p), await bodyOf(response)], [5, ""]);
 });
 
+Deno.test("HttpResponse reads nothing into nothing, and does not wait for it", async () => {
+  await using server = new FakeServer(async (conn) => {
+    await readHead(conn);
+    await writeAll(conn, bytesOf(`${OK}\r\n`));
+    await clientEnds(conn);
+  });
+  using response = await request(urlOf(server), { maxTime: 9 });
+  assertEquals(await response.read(new Uint8Array()), 0);
+});
+
 Deno.test("HttpResponse closes the connection however its body is left", async (t) => {
   const ways: [string, (response: HttpResponse) => unknown][] = [
     ["cancel before the first read", (response) => response.body.cancel()],

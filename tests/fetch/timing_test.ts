@@ -4,7 +4,7 @@
  * @module
  */
 import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
-import { request } from "../../fetch.ts";
+import { download, request } from "../../fetch.ts";
 import { bodyOf } from "../support/fetch.ts";
 import { replaced } from "../support/replaced.ts";
 import { HELLO } from "../support/replies.ts";
@@ -74,8 +74,18 @@ Deno.test("request has the time of a SOCKS proxy's part, for http too", async ()
 
 Deno.test("request has the time of the body once that has ended", async () => {
   await using server = new FakeServer(replying(HELLO));
+  const started = performance.now();
   using response = await request(urlOf(server));
-  assertEquals(response.timing[0]!.transfer, 0);
+  const [hop] = response.timing;
+  assert(hop!.wait > 0);
+  assertEquals(hop!.transfer, 0);
   await bodyOf(response);
-  assert(response.timing[0]!.transfer > 0);
+  assert(hop!.transfer > 0 && hop!.wait + hop!.transfer <= performance.now() - started);
+});
+
+Deno.test("download tells how many seconds it took", async () => {
+  await using server = new FakeServer(replying(HELLO));
+  const started = performance.now();
+  const { seconds } = await download(urlOf(server), { output: "/dev/null" });
+  assert(seconds > 0 && seconds <= (performance.now() - started) / 1000, `${seconds} s`);
 });

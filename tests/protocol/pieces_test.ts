@@ -46,6 +46,14 @@ Deno.test("Pieces gives out what an earlier run left", () => {
   assertEquals(given(new Pieces(100, 4, [[0, 100]]), 1), [undefined]);
 });
 
+Deno.test("Pieces gives a connection the piece that its body goes on with, if nobody has that", () => {
+  const pieces = new Pieces(400, 4, [], 1);
+  const first = pieces.next()!;
+  assertEquals([first.missing, pieces.next(200)!.missing], [[0, 100], [200, 300]]);
+  finish(pieces, first);
+  assertEquals([pieces.next(200)!.missing, pieces.next(300)!.missing], [[100, 200], [300, 400]]);
+});
+
 Deno.test("Pieces refuses spans that are not of the file", () => {
   for (const span of [[-1, 5], [5, 101], [6, 5], [0.5, 5], [0, NaN], [0, Infinity]] as Span[]) {
     assertThrows(() => new Pieces(100, 4, [span]), RangeError);
