@@ -1230,14 +1230,13 @@ class PartFile implements Output {
   }
 
   async proceed() {
-    if (this.record?.ranges) return await this.fill();
-    await this.#sumUp();
+    await this.sumUp();
     this.#file!.truncateSync(this.size);
     this.#file!.seekSync(this.size, Deno.SeekMode.Start);
   }
 
   /** Adds up what is there. */
-  async #sumUp() {
+  async sumUp() {
     this.#file!.seekSync(0, Deno.SeekMode.Start);
     await this.options.sum?.start(this.#file, this.size);
   }
@@ -1266,12 +1265,6 @@ class PartFile implements Output {
   /** Writes down which of all bytes are there, so that gaps are known. */
   noteSpans({ total, ranges }: Pieces) {
     this.#note({ ...this.record!, total, ranges });
-  }
-
-  /** All bytes are there, and no gap is left. */
-  async fill() {
-    this.record = { ...this.record!, ranges: undefined };
-    await this.#sumUp();
   }
 
   async check() {
@@ -1361,14 +1354,8 @@ class PartFile implements Output {
     } catch (error) {
       throw cannotWrite(this.path, error);
     }
-    const locked = this.#file.tryLockSync(true);
-    try {
-      if (!locked) throw cannotWrite(this.path, "another run is writing it");
-      this.#verify();
-    } catch (error) {
-      this.#close();
-      throw error;
-    }
+    if (!this.#file.tryLockSync(true)) throw cannotWrite(this.path, "another run is writing it");
+    this.#verify();
   }
 
   /** What is open is what has the name, and no other. */
@@ -1611,7 +1598,7 @@ interface PieceOptions {
 }
 
 /** What fails one connection and would fail the others, too. */
-const FOR_ALL_CONNECTIONS = new Set<number>([EXIT.write, EXIT.size, EXIT.usage]);
+const FOR_ALL_CONNECTIONS = new Set<number>([EXIT.write, EXIT.usage]);
 
 /** Fetches the pieces of one file over several connections. */
 class PieceFetch {
@@ -1638,7 +1625,7 @@ class PieceFetch {
     await Promise.all([begun, ...others]);
     output.noteSpans(this.#pieces);
     if (!this.#pieces.complete) throw this.#failure;
-    await output.fill();
+    await output.sumUp();
   }
 
   /** What one connection at a time does, until nothing is left. */
@@ -1673,10 +1660,10 @@ class PieceFetch {
       const place = buffer.subarray(0, Math.min(meter.most, piece.left));
       const n = await abortable(body.read(place), this.#group.signal);
       if (n === null) throw cutShort(`${piece.left} bytes of a piece are missing`);
-      const [at] = piece.missing, mine = piece.claim(n), kept = meter.count(mine);
-      await output.writeAt(at, buffer.subarray(0, kept));
-      piece.wrote(kept);
-      if (kept < mine) throw tooLarge();
+      const [at] = piece.missing, mine = piece.claim(n);
+      meter.count(mine); // its total is no more than may be kept
+      await output.writeAt(at, buffer.subarray(0, mine));
+      piece.wrote(mine);
       await meter.slowDown(mine, this.#group.signal);
       if (performance.now() - this.#noted < FLUSH_MS) continue;
       this.#noted = performance.now();
@@ -1820,7 +1807,6 @@ class Transfer {
     }
     this.#type ??= output.record?.type;
     output.forget();
-    this.#bytesFound = false;
   }
 
   // Asking

@@ -11,7 +11,7 @@ function isWithin(host: string, block: string): boolean {
   const number = (address: string) =>
     address.split(".").reduce((sum, byte) => sum * 256 + Number(byte), 0);
   const [, base, bits] = /^(\d+\.\d+\.\d+\.\d+)\/(\d+)$/.exec(block) ?? [];
-  if (base === undefined || !/^[\d.]+$/.test(host)) return false;
+  if (base === undefined) return false;
   const size = 2 ** (32 - Number(bits));
   return Math.floor(number(host) / size) === Math.floor(number(base) / size);
 }

@@ -190,10 +190,8 @@ class ChunkedReader implements BodyReader {
         if (byte === LF) this.#endLine();
         return;
       case "data end":
-        if (byte === LF) {
-          this.#next = "size";
-          this.#line = 0;
-        } else if (byte !== CR) throw malformed("no line end behind a chunk");
+        if (byte === LF) this.#next = "size";
+        else if (byte !== CR) throw malformed("no line end behind a chunk");
         return;
       case "trailer":
         if (byte === LF) this.done = true;

@@ -153,7 +153,8 @@ Deno.test("anywhere: no start waits for a registry that never answers", async (t
 Deno.test("anywhere: deno check of another project, where JSR is reached", async () => {
   await using registry = await JsrRegistry.start();
   await using project = await new Project({}, registry.url).withNpm();
-  const path = project.write("use.ts", usingAll(ROOT.slice(0, -1)));
+  // the module with the most imports of @std: to check all that the others have takes twice as long
+  const path = project.write("use.ts", `export { readAll } from "${ROOT}mod.ts";`);
   const { code, stderr } = await project.deno("check", path);
   assertEquals(code, 0, stderr);
   // where a dynamic import cannot be had, deno check lets it pass

@@ -43,6 +43,8 @@ Deno.test("examples/deploy/kubernetes.yaml has the fields and types that Kuberne
     wrong(1, "port: 9999", "port: '9999'"),
   ];
   await Deno.writeTextFile(file, IMPORTS + lines.join("\n"));
-  const { code, stderr } = await run(Deno.execPath(), ["check", "--no-config", file]);
+  // without the types of Deno, which nothing here needs, it takes a third of the time
+  const config = folder.write("deno.json", `{ "compilerOptions": { "lib": ["esnext"] } }`);
+  const { code, stderr } = await run(Deno.execPath(), ["check", "--config", config, file]);
   assertEquals(code, 0, stderr);
 });

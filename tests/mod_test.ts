@@ -19,6 +19,7 @@ import {
   type OptionTable,
   OutputStream,
   parseOptions,
+  pathNeeds,
   printable,
   readAll,
   readUntilEof,
@@ -195,6 +196,21 @@ Deno.test("abortable, sleep and Deadline leave no listener on a signal", async (
   assertEquals(listeners.size, 0);
 });
 
+Deno.test("Deadline leaves no listener on any of its timers: one would keep a program alive", () => {
+  using timeouts = new ManualTimeouts();
+  {
+    using deadline = new Deadline();
+    // those that are later than one that runs need none of their own
+    for (const seconds of [100, 10, 1, 5, 50]) deadline.set(seconds, () => new Error("late"));
+    assertEquals(timeouts.made.map(({ ms, listeners }) => [ms, listeners.size]), [
+      [100_000, 0],
+      [10_000, 0],
+      [1000, 1],
+    ]);
+  }
+  assertEquals(timeouts.made.map(({ listeners }) => listeners.size), [0, 0, 0]);
+});
+
 Deno.test("sleep ends with its signal, and leaves no timer", async () => {
   const controller = new AbortController(), stop = new Error("stop");
   await sleep(1, controller.signal);
@@ -228,6 +244,7 @@ Deno.test("Deadline aborts when the time last set has passed, and not when it wa
 Deno.test("Deadline ends with the signal around it, until it is disposed of", () => {
   const outer = new AbortController(), stop = new Error("stop");
   const deadline = new Deadline(outer.signal), other = new Deadline(outer.signal);
+  deadline.set(100, () => new Error("late"));
   other[Symbol.dispose]();
   outer.abort(stop);
   assertEquals([deadline.signal.reason, other.signal.aborted], [stop, false]);
@@ -241,6 +258,15 @@ Deno.test("Deadline that was disposed of never aborts", async () => {
   deadline[Symbol.dispose]();
   await sleep(40, new AbortController().signal);
   assertEquals(deadline.signal.aborted, false);
+});
+
+Deno.test("Deadline that was cleared makes no timer any more", () => {
+  using timeouts = new ManualTimeouts();
+  using deadline = new Deadline();
+  deadline.set(0.001, () => new Error("late"));
+  deadline.clear();
+  timeouts.made[0]!.pass();
+  assertEquals(timeouts.made.length, 1);
 });
 
 Deno.test("Deadline takes the longest time there is", () => {
@@ -259,7 +285,13 @@ Deno.test("Deadline lets what came in time be read first, however late it looks"
   await sleep(10, new AbortController().signal);
   timeouts.made[0]!.pass();
   assertEquals([deadline.signal.aborted, timeouts.made.length], [false, 2]);
+  deadline.set(100, () => new Error("later")); // it came, and there is time again
   timeouts.made[1]!.pass();
+  deadline.set(0.001, () => new Error("late"));
+  await sleep(10, new AbortController().signal);
+  timeouts.made[3]!.pass();
+  assertEquals([deadline.signal.aborted, timeouts.made.length], [false, 5]);
+  timeouts.made[4]!.pass();
   assertEquals(deadline.signal.reason.message, "late");
 });
 
@@ -299,8 +331,10 @@ Deno.test("OutputStream waits for room in a pipe that another process made non-b
   const sink = new Taking(4), output = new OutputStream(sink);
   const full = () => Promise.reject(new Deno.errors.WouldBlock("EAGAIN"));
   sink.next = [full, full, () => Promise.resolve(), full];
+  const started = performance.now();
   await output.print("a longer line");
   assertEquals(sink.text, "a longer line\n");
+  assert(performance.now() - started > 25, "three pauses of 10 ms"); // else it burns a core
 });
 
 Deno.test("OutputStream tells who waits that a write failed, and nobody else", async () => {
@@ -384,8 +418,8 @@ Deno.test("parseOptions takes values that look like options or booleans", async 
 });
 
 Deno.test("parseOptions keeps what follows -- and lone dashes as arguments", async () => {
-  const { _ } = await parse("a", "-", "--", "-q", "--port", "--");
-  assertEquals(_, ["a", "-", "-q", "--port", "--"]);
+  const { _, literal } = await parse("a", "-", "--", "-q", "--port", "--");
+  assertEquals([_, literal], [["a", "-", "-q", "--port", "--"], 3]);
 });
 
 Deno.test("parseOptions refuses what is unknown, lacks a value or has a bad one", async () => {
@@ -477,6 +511,30 @@ Deno.test("explain names the command that grants what is missing, to be pasted",
     ...["deno", "run", "--allow-net=a:1", "--allow-read=it's,b"],
     ...["--user=***", "a b", ""],
   ]);
+});
+
+Deno.test("explain names the script by its path, or as it was named", async () => {
+  const denied = new Deno.errors.NotCapable('Requires net access to "a:1", run again with …');
+  const own = Object.getOwnPropertyDescriptor(Deno, "mainModule")!;
+  for (const [url, path] of [["file:///a%20b/x.ts", "'/a b/x.ts'"], ["jsr:@a/x", "jsr:@a/x"]]) {
+    Object.defineProperty(Deno, "mainModule", { ...own, get: () => url });
+    try {
+      assertStringIncludes((await explain(SCRIPT, denied))[1], ` ${path} '--user=***'`);
+    } finally {
+      Object.defineProperty(Deno, "mainModule", own);
+    }
+  }
+});
+
+Deno.test("explain shows a command of one line, whatever is in its arguments", async () => {
+  const denied = new Deno.errors.NotCapable('Requires read access to "a\nb", run again with …');
+  const [, sentence] = await explain({ ...SCRIPT, args: () => ["c\nd"] }, denied);
+  assert(!sentence.includes("\n") && sentence.endsWith(" 'c\\nd')"), sentence);
+});
+
+Deno.test("pathNeeds grants the folder of a path with a comma, up to the root", () => {
+  assertEquals(pathNeeds("read", ["a/b,c/d,e", "a,b", "/a,b", "f"]), ["read=f,.,/,a"]);
+  assertEquals(pathNeeds("write", []), []);
 });
 
 /** A script of a few lines that uses mod.ts. */

@@ -32,7 +32,7 @@ export function isFirst<Exercise extends string>(
 
 const EVERY_HTTP_SERVER = [
   "a small file",
-  "a file of 30 MB",
+  "a file of 12 MB",
   "an empty file",
   "a file that is missing (404)",
   "a folder without its slash",

@@ -19,7 +19,7 @@ export interface Site extends AsyncDisposable {
 }
 
 /** The size of big.bin in bytes: a multiple of what the buffers of a connection hold. */
-export const BIG = 30_000_000;
+export const BIG = 12_000_000;
 
 /** Long ago: servers do not resume by a Last-Modified of this minute (RFC 9110 8.8.2.2). */
 export const CHANGED = new Date("2020-02-02T20:20:20Z");

@@ -12,6 +12,7 @@ import { Folder } from "../support/folder.ts";
 import { Origin, serveResource } from "../support/origin.ts";
 import { writeRecord } from "../support/output.ts";
 import { denoArgs, run } from "../support/process.ts";
+import { seeingConnections } from "../support/replaced.ts";
 import { CODED, HELLO, OK, RECORD, redirect } from "../support/replies.ts";
 import {
   clientEnds,
@@ -22,7 +23,7 @@ import {
   soon,
   urlOf,
 } from "../support/servers.ts";
-import { WatchedSignal } from "../support/signals.ts";
+import { ManualTimeouts, WatchedSignal } from "../support/signals.ts";
 
 /** A moment at which a caller aborts: when the server has said what it says. */
 // deno-fmt-ignore
@@ -81,6 +82,16 @@ Deno.test("request is ended by its signal in the lookup and while it connects", 
     );
     assert(error === reason, `${error}`);
   }
+});
+
+Deno.test("request is ended by its signal as the connection is made", async () => {
+  const abort = new AbortController(), reason = new Error("enough");
+  const ended = Promise.withResolvers<void>();
+  await using server = new FakeServer((conn) => clientEnds(conn).finally(ended.resolve));
+  using _ = seeingConnections(() => abort.abort(reason));
+  const failing = assertRejects(() => request(urlOf(server), { signal: abort.signal }), Error);
+  await soon(failing.then((error) => assert(error === reason, `${error}`)));
+  await soon(ended.promise);
 });
 
 Deno.test("request is ended by its signal while TLS begins", async () => {
@@ -176,7 +187,8 @@ Deno.test("download does not give FILE its name when it is aborted before the la
   assertEquals(folder.names, ["f.part", "f.part.json"]);
 });
 
-Deno.test("request and download leave no listener on their signal", async () => {
+Deno.test("request and download leave no listener on their signal, and no time limit", async () => {
+  using timeouts = new ManualTimeouts();
   await using folder = new Folder();
   await using origin = new Origin(({ target }) => {
     if (target === "/again") return redirect("/file");
@@ -196,6 +208,8 @@ Deno.test("request and download leave no listener on their signal", async () => 
     await download(origin.url(path), options).catch(() => {});
   }
   assertEquals(listeners.size, 0);
+  // one that somebody listens to keeps a program from its end
+  assertEquals(timeouts.made.filter(({ listeners }) => listeners.size > 0).map(({ ms }) => ms), []);
 });
 
 /** Sends zeros for as long as the client takes them. */

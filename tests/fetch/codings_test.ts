@@ -13,7 +13,7 @@ import { bytesOf, joined, textOf } from "../support/bytes.ts";
 import { get } from "../support/fetch.ts";
 import { Folder } from "../support/folder.ts";
 import { each } from "../support/process.ts";
-import { CODED, OK, TEXT } from "../support/replies.ts";
+import { CODED, OK, response, TEXT } from "../support/replies.ts";
 import { FakeServer, replying, urlOf } from "../support/servers.ts";
 
 /** What is read into; also what stands behind the end of a coding. */
@@ -125,6 +125,30 @@ Deno.test("request undoes transfer codings, asked for or not", async () => {
       }
     }
   }
+});
+
+Deno.test("request undoes transfer codings before those of the content", async () => {
+  const fields = "Content-Encoding: deflate\r\nTransfer-Encoding: gzip\r\n\r\n";
+  const reply = joined(OK, fields, zlib.gzipSync(CODED.deflate!));
+  await using server = new FakeServer(replying(reply));
+  assertEquals(await get(urlOf(server), { compressed: true }), TEXT);
+});
+
+Deno.test("download decodes a coded whole that it asked for as a range", async () => {
+  await using folder = new Folder();
+  const body = CODED.gzip!, last = body.length - 1;
+  const range = [`Content-Range: bytes 0-${last}/${body.length}`, "Content-Encoding: gzip"];
+  await using server = new FakeServer(
+    replying(joined(...response("206 Partial Content", body, range))),
+  );
+  const options = { output: folder.file("f"), range: "0-", compressed: true };
+  assertEquals((await download(urlOf(server), options)).bytes, TEXT.length);
+  assertEquals(folder.text("f"), TEXT);
+});
+
+Deno.test("request minds no coding of an answer without body", async () => {
+  await using server = new FakeServer(replying(`${OK}Content-Encoding: odd\r\n\r\n`));
+  assertEquals(await get(urlOf(server), { compressed: true, method: "HEAD" }), "");
 });
 
 Deno.test("request refuses megabytes behind the end of a coding", async (t) => {

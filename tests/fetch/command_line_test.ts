@@ -12,7 +12,7 @@ import { helpedOptions } from "../support/option_table.ts";
 import { MODIFIED, Origin } from "../support/origin.ts";
 import { each } from "../support/process.ts";
 import { response } from "../support/replies.ts";
-import { THOROUGH } from "../support/thorough.ts";
+import { some, THOROUGH } from "../support/thorough.ts";
 
 /** The options that the files beside this one test by name. */
 async function testedOptions(): Promise<string[]> {
@@ -44,9 +44,9 @@ Deno.test("fetch.ts takes each option of --help as it is shown there", async () 
   const { code, stdout, stderr } = await runFetch(folder, [...good, "--help"]);
   assertEquals([code, stderr], [EXIT.ok, ""]);
   assertStringIncludes(stdout, "--help");
-  // one of each kind: what is refused comes from the kind, and the name from the table
+  // one of a kind: what is refused comes from the kind, and the name from the table
   const kinds = new Map(options.map((option) => [option.takes, option]));
-  await each(THOROUGH ? options : [...kinds.values()], async ({ letter, name, takes }) => {
+  await each(THOROUGH ? options : some([...kinds.values()]), async ({ letter, name, takes }) => {
     const forms = takes && letter ? THOROUGH ? [letter, name] : [letter] : [name];
     for (const option of forms) {
       const bad = takes ? option : `${option}=x`;
@@ -172,7 +172,7 @@ Deno.test("fetch.ts without permissions says how to grant them, without secrets"
     "Cookie: a=hidden",
     "-H",
     "Proxy-Authorization: Basic YTpi",
-    "--proxy=http://a:secret@127.0.0.1:1",
+    "--proxy=http://a:veiled@127.0.0.1:1",
     url,
   ];
   for (const permissions of [[], ["--allow-net"], ["--allow-read=."]]) {
@@ -188,6 +188,6 @@ Deno.test("fetch.ts without permissions says how to grant them, without secrets"
       stderr,
       /fetch: .* is not granted \(run: deno run --allow-net=127\.0\.0\.1:\d+ .*\)\n$/,
     );
-    assert(!/secret|hidden|YTpi/.test(stderr), stderr);
+    assert(!/secret|hidden|veiled|YTpi/.test(stderr), stderr);
   }
 });

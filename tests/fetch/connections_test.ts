@@ -1,17 +1,24 @@
 /**
- * Several connections for one file, where the others fail: what one of them gets is the file.
+ * Several connections for one file, where some fail, or the disk does: what they get is the file,
+ * and what is noted of it is there.
  *
  * @module
  */
-import { assertEquals } from "jsr:@std/assert@^1.0.0";
-import { download } from "../../fetch.ts";
+import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
+import { download, type Progress } from "../../fetch.ts";
+import { EXIT } from "../../mod.ts";
+import { RateLimit } from "../../protocol/rate.ts";
+import type { VersionRecord } from "../../protocol/resume.ts";
+import { rejectsWith } from "../support/assertions.ts";
 import { isSame, noise } from "../support/bytes.ts";
+import { hurry } from "../support/fetch.ts";
 import { Folder } from "../support/folder.ts";
 import { type Answer, type Asked, HOLD, Origin } from "../support/origin.ts";
+import { replaced } from "../support/replaced.ts";
 import { redirect, response } from "../support/replies.ts";
 
-/** Enough for two connections, and bytes of nothing. */
-const FILE = noise(2_500_000, 1), NOISE = noise(2_500_000, 2);
+/** Enough for three connections, and bytes of nothing. */
+const FILE = noise(3_300_000, 1), NOISE = noise(3_300_000, 2);
 
 const ETAG = 'ETag: "1"';
 
@@ -19,6 +26,22 @@ const ETAG = 'ETag: "1"';
 function rangeOf(asked: Asked): [first: number, last: number] | undefined {
   const [, first, last] = /^bytes=(\d+)-(\d*)$/.exec(asked.headers.get("range") ?? "") ?? [];
   return first === undefined ? undefined : [Number(first), Number(last || FILE.length - 1)];
+}
+
+/** Answers a question for a range of FILE. */
+function part(first: number, last: number) {
+  const range = `Content-Range: bytes ${first}-${last}/${FILE.length}`;
+  return response("206 Partial Content", FILE.subarray(first, last + 1), [range, ETAG]);
+}
+
+/** How many bytes are in FILE.part, as its record says; all of them have to be the file's. */
+function noted(folder: Folder): number {
+  const { ranges = [] } = JSON.parse(folder.text("f.part.json")) as VersionRecord;
+  const bytes = folder.bytes("f.part");
+  for (const [start, end] of ranges) {
+    assert(isSame(bytes.subarray(start, end), FILE.subarray(start, end)), `${start} to ${end}`);
+  }
+  return ranges.reduce((sum, [start, end]) => sum + end - start, 0);
 }
 
 /** Downloads over two connections, the second of which is answered so, with one try. */
@@ -64,4 +87,120 @@ Deno.test("download ends all connections when one is told of another version", a
   const options = { connections: 2, stallTimeout: 10, retry: 0 };
   await download(origin.url(), { output: folder.file("f"), ...options });
   assertEquals(isSame(folder.bytes("f"), NOISE), true);
+});
+
+Deno.test("download over several connections asks anew for a piece that another left", async () => {
+  await using folder = new Folder();
+  const failed = Promise.withResolvers<void>(), more = Promise.withResolvers<void>();
+  let asked = 0, less = 0;
+  // the first has its piece to the end, the second is done when the third has failed
+  await using origin = new Origin((request) => {
+    const range = rangeOf(request);
+    if (range && ++asked === 2) return response("503 Busy");
+    if (asked > 2) more.resolve();
+    if (asked > 2) return part(...range!);
+    const [head, body] = range ? part(...range) : response("200 OK", FILE, [ETAG]);
+    return [head, body.subarray(0, 9), range ? failed.promise : more.promise, body.subarray(9)];
+  });
+  const onDialogue = (line: string) => {
+    if (!line.startsWith("* One connection less")) return;
+    (++less === 1 ? failed : more).resolve();
+  };
+  const options = { output: folder.file("f"), connections: 3, retry: 0, onDialogue };
+  await download(origin.url(), options);
+  assertEquals([less, isSame(folder.bytes("f"), FILE)], [1, true]);
+});
+
+Deno.test("download over several connections that all fail notes all that came", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((asked) => {
+    const range = rangeOf(asked);
+    const [head, body] = range ? part(...range) : response("200 OK", FILE, [ETAG]);
+    return [head, body.subarray(0, 400_000)];
+  });
+  const progress: Progress = { bytes: 0, resumed: 0 };
+  const options = { output: folder.file("f"), connections: 2, retry: 0, progress };
+  await rejectsWith(EXIT.partial, download(origin.url(), options));
+  assertEquals([noted(folder), progress.bytes], [800_000, 800_000]);
+});
+
+Deno.test("download over several connections notes no byte that the disk did not take", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((asked) => {
+    const range = rangeOf(asked);
+    return range ? part(...range) : response("200 OK", FILE, [ETAG]);
+  });
+  let left = 500_000;
+  using _ = replaced(
+    Deno.FsFile.prototype,
+    "write",
+    (write) =>
+      async function (this: Deno.FsFile, p: Uint8Array) {
+        if (left === 0) throw new Error("No space left on device (os error 28)");
+        const n = await write.call(this, p.subarray(0, Math.min(left, 70_000)));
+        left -= n;
+        return n;
+      },
+  );
+  const options = { output: folder.file("f"), connections: 2, retry: 0 };
+  await rejectsWith(EXIT.write, download(origin.url(), options), "No space left on device");
+  const there = noted(folder);
+  assert(there > 0 && there <= 500_000, `${there} bytes are noted`);
+});
+
+Deno.test("download uses one connection only where the server says that it has no ranges", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin(() => response("200 OK", FILE, [ETAG, "Accept-Ranges: None"]));
+  await download(origin.url(), { output: folder.file("f"), connections: 3 });
+  assertEquals(origin.ranges(), [undefined]);
+});
+
+for (
+  const [what, first, second] of [
+    ["is told to", ["cut", 1], ["busy", 2]],
+    ["breaks", ["cut", 2], ["a page", 1]],
+  ] as const
+) {
+  Deno.test(`download over several connections tries again when the last of them ${what}`, async () => {
+    using _ = hurry();
+    await using folder = new Folder();
+    const failed = Promise.withResolvers<void>();
+    let asked = 0;
+    await using origin = new Origin((request) => {
+      const range = rangeOf(request);
+      const [head, body] = range ? part(...range) : response("200 OK", FILE, [ETAG]);
+      if (++asked > 2) return [head, body];
+      const [how, turn] = asked === 1 ? first : second;
+      const answer = how === "cut"
+        ? [head, body.subarray(0, 1000)]
+        : response(how === "busy" ? "503 Busy" : "204 None");
+      // the second failure comes when the first is known
+      const [start, ...more] = answer;
+      if (turn === 1) return answer;
+      return how === "cut" ? [start!, failed.promise, ...more] : [failed.promise, ...answer];
+    });
+    const onDialogue = (line: string) => {
+      if (line.startsWith("* One connection less")) failed.resolve();
+    };
+    const options = { output: folder.file("f"), connections: 2, retry: 1, onDialogue };
+    assertEquals((await download(origin.url(), options)).attempts, 2);
+    assert(isSame(folder.bytes("f"), FILE));
+  });
+}
+
+Deno.test("download reads no more at a time than its limit of speed says, over any connections", async () => {
+  for (const connections of [1, 2]) {
+    await using folder = new Folder();
+    await using origin = new Origin((asked) => {
+      const range = rangeOf(asked);
+      return range ? part(...range) : response("200 OK", FILE, [ETAG]);
+    });
+    const taken: number[] = [], limitRate = new RateLimit(Infinity);
+    const slow = Object.assign(limitRate, {
+      most: 50_000,
+      take: (n: number) => (taken.push(n), 0),
+    });
+    await download(origin.url(), { output: folder.file("f"), connections, limitRate: slow });
+    assertEquals(Math.max(...taken) <= 50_000, true, `${Math.max(...taken)} bytes at once`);
+  }
 });

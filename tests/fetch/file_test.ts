@@ -99,7 +99,8 @@ Deno.test("download keeps all that came when it takes too long", async () => {
     HOLD,
   ]);
   const options = { output: folder.file("f"), retry: 0, stallTimeout: 0.2 };
-  await rejectsWith(EXIT.timeout, download(origin.url(), options));
+  const { topic } = await rejectsWith(EXIT.timeout, download(origin.url(), options));
+  assertEquals(topic, "stall", "the advice is of what failed");
   assert(isSame(folder.bytes("f.part"), BODY.subarray(0, 100_000)));
 });
 
@@ -232,6 +233,7 @@ Deno.test("download with maxFilesize writes no byte more, announced or not", asy
   assertEquals(folder.names, []);
   const progress: Progress = { bytes: 0, resumed: 0 };
   await rejectsWith(EXIT.size, download(origin.url("/endless"), { ...options, progress }));
+  assertEquals(progress.bytes, 1_234_567);
   assertEquals(progress.continuable, false, "it would be too large again");
   assert(isSame(folder.bytes("f.part"), BODY.subarray(0, 1_234_567)));
   const exact = { ...options, maxFilesize: CAME, resume: true };

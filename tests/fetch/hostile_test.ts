@@ -109,27 +109,42 @@ const ENDLESS: [what: string, start: string, piece: string][] = [
   ["trailers", `${CHUNKED}0\r\n`, "A: b\r\n".repeat(10_000)],
 ];
 
+/** Sends `start` and then `piece` again and again; `broke` has how much the client took. */
+function endless(start: string, piece: string): FakeServer & { broke: Promise<number> } {
+  const broke = Promise.withResolvers<number>();
+  const server = new FakeServer(async (conn) => {
+    await readHead(conn);
+    let sent = 0;
+    try {
+      await writeAll(conn, bytesOf(start));
+      for (const bytes = bytesOf(piece); sent < 1e8; sent += bytes.length) {
+        await writeAll(conn, bytes);
+      }
+    } finally {
+      broke.resolve(sent);
+    }
+  });
+  return Object.assign(server, { broke: broke.promise });
+}
+
+/** What was read, and what the kernel holds for a reader, is no more than this. */
+const FEW_BYTES = 32 * 1024 * 1024;
+
 Deno.test("request gives up on what never ends, and closes the connection", async (t) => {
   for (const [what, start, piece] of ENDLESS) {
     await t.step(what, async () => {
-      const broke = Promise.withResolvers<number>();
-      await using server = new FakeServer(async (conn) => {
-        await readHead(conn);
-        let sent = 0;
-        try {
-          await writeAll(conn, bytesOf(start));
-          for (const bytes = bytesOf(piece); sent < 1e8; sent += bytes.length) {
-            await writeAll(conn, bytes);
-          }
-        } finally {
-          broke.resolve(sent);
-        }
-      });
+      await using server = endless(start, piece);
       await rejectsWith(8, get(urlOf(server)));
-      // what the kernel holds for a reader is no more than this
-      assert(await broke.promise < 32 * 1024 * 1024);
+      assert(await server.broke < FEW_BYTES);
     });
   }
+});
+
+Deno.test("fetch.ts gives up on a list of checksums that never ends", async () => {
+  await using server = endless(`${OK}\r\n`, "no sum\n".repeat(10_000));
+  const { code, stderr } = await runScript("fetch.ts", ["--checksum", urlOf(server), "a.example"]);
+  assertEquals(code, 1, stderr);
+  assert(await server.broke < FEW_BYTES);
 });
 
 const ESC = "\x1b]0;owned\x07\x1b[2J\x9b31m\x7f";

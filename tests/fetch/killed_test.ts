@@ -11,20 +11,20 @@ import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
 import { download } from "../../fetch.ts";
 import { EXIT } from "../../mod.ts";
 import { isSame, noise } from "../support/bytes.ts";
-import { MODES, startFetch } from "../support/fetch.ts";
+import { MODES, runFetch, startFetch } from "../support/fetch.ts";
 import { characterOf, Fickle, Random } from "../support/fickle.ts";
 import { Folder } from "../support/folder.ts";
 import { SEED } from "../support/fuzz.ts";
 import { type Answer, type Asked, HOLD, Origin } from "../support/origin.ts";
 import { writeRecord } from "../support/output.ts";
-import { testPeer } from "../support/peers.ts";
-import { denoArgs, run } from "../support/process.ts";
+import { find, testPeer } from "../support/peers.ts";
+import { ROOT, run } from "../support/process.ts";
 import { response } from "../support/replies.ts";
 import { rounds, THOROUGH } from "../support/thorough.ts";
 
 /** How many random trials there are. */
 const PROCESSES = Number(Deno.env.get("SWEEP_PROCESSES") ?? rounds(24));
-/** What ends a process, and with what exit code it says so. */
+/** What ends a process, and with what exit code it says so: 128 and the signal's number. */
 const SIGNALS = { SIGKILL: 137, SIGTERM: 143, SIGINT: EXIT.interrupted } as const;
 type Signal = keyof typeof SIGNALS;
 
@@ -110,7 +110,7 @@ class Replaced extends Origin {
   }
 }
 
-/** A system call that is about to change a file: the `count`th such call of a thread. */
+/** A system call that is about to change a file: the `count`th such call. */
 type Point = [call: string, file: string, count?: number];
 
 /** Before each of these, other files are there or other bytes are in them. */
@@ -126,18 +126,38 @@ const END: Point[] = [["rename", "f.part"], ["unlink", "f.part.json"]];
 const CALLS = ["ftruncate", "write", "rename", "unlink", "linkat"];
 const FILES = ["f", "f.part", "f.part.json", "f.part.json.new"];
 
+/** Where end_before.c is compiled to. */
+let endBefore: Folder | undefined;
+
+Deno.test.beforeAll(async () => {
+  if (!find("gcc")) return;
+  endBefore = new Folder("end");
+  const source = `${ROOT}tests/support/end_before.c`;
+  const args = ["-shared", "-fPIC", "-Wall", "-Werror", "-o", endBefore.file("before.so"), source];
+  const { code, stderr } = await run("gcc", args);
+  assertEquals(code, 0, stderr);
+});
+
+Deno.test.afterAll(() => endBefore?.[Symbol.asyncDispose]());
+
 /** Runs fetch.ts and sends a signal before such a call that concerns one of these files. */
-async function endedIn(
+function endedIn(
   folder: Folder,
   [call, file, count = 1]: Point,
   signal: Signal,
   args: string[],
 ) {
-  const paths = (file === "any" ? FILES : [file]).flatMap((name) => ["-P", folder.file(name)]);
-  const inject = ["-e", `trace=${call}`, "-e", `inject=${call}:signal=${signal}:when=${count}`];
-  const quiet = ["-f", "-qq", "-o", "/dev/null"];
-  const command = denoArgs("fetch.ts", ["-o", folder.file("f"), ...args]);
-  return await run("strace", [...quiet, ...paths, ...inject, Deno.execPath(), ...command]);
+  const files = file === "any" ? FILES : [file];
+  return runFetch(folder, ["-o", folder.file("f"), ...args], {
+    permissions: ["--allow-all"],
+    env: {
+      LD_PRELOAD: endBefore!.file("before.so"),
+      END_CALL: call,
+      END_FILES: `/${files.join("/")}/`,
+      END_COUNT: String(count),
+      END_SIGNAL: String(SIGNALS[signal] - 128),
+    },
+  });
 }
 
 /** What is there before fetch.ts is started. */
@@ -188,7 +208,7 @@ for (
     ["that starts over", ["-C"], RECORD, partOf(OTHER, '"0"')],
   ] as [string, string[], Point[], Prepare][]
 ) {
-  testPeer(`fetch.ts ${what}, killed at a system call, mixes nothing`, ["strace"], async () => {
+  testPeer(`fetch.ts ${what}, killed at a system call, mixes nothing`, ["gcc"], async () => {
     for (const [at, point] of points.entries()) {
       const isKilled = await killedAt(point, args, prepare, at % 2 === 1);
       assert(isKilled, `there is no ${point}`);
@@ -218,7 +238,7 @@ for (const replace of [false, true]) {
 for (const [signal, points] of [["SIGINT", [...RECORD, ...END]], ["SIGTERM", END]] as const) {
   testPeer(
     `fetch.ts with ${signal} at a system call says whether FILE is there`,
-    ["strace"],
+    ["gcc"],
     async () => {
       const all = CALLS.flatMap((call): Point[] => [[call, "any"], [call, "any", 2]]);
       for (const point of THOROUGH ? all : points) {

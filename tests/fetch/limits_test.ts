@@ -11,6 +11,7 @@ import { bytesOf } from "../support/bytes.ts";
 import { get } from "../support/fetch.ts";
 import { Folder } from "../support/folder.ts";
 import { each, runScript } from "../support/process.ts";
+import { seeingConnections } from "../support/replaced.ts";
 import { CHUNKED, HELLO, OK, RECORD, redirect } from "../support/replies.ts";
 import { clientEnds, FakeServer, FullListener, readHead, urlOf } from "../support/servers.ts";
 
@@ -145,6 +146,14 @@ Deno.test("fetch.ts ends with 28 when a limit passes, and says which", async (t)
   }
 });
 
+Deno.test("fetch.ts ends with 28 when --max-time passes with a list of checksums", async () => {
+  await using server = new FakeServer(clientEnds);
+  const args = ["--checksum", urlOf(server), `--max-time=${LIMIT_S}`, "http://a.example/"];
+  const { code, stderr } = await runScript("fetch.ts", args);
+  assertEquals(code, 28);
+  assertMatch(stderr, /^fetch: timed out: not done within .* s \(--max-time\)\n$/);
+});
+
 Deno.test("request ends with 28 when nobody takes the connection", async () => {
   using listener = await FullListener.start();
   const url = urlOf(listener);
@@ -180,6 +189,19 @@ Deno.test("request does not count the time that its reader takes", async () => {
   }
 });
 
+Deno.test("request waits no longer for a server that takes no request than for one that is silent", async () => {
+  await using server = new FakeServer(clientEnds);
+  using _ = seeingConnections((conn) => {
+    const stuck = Promise.withResolvers<never>(), { close } = conn;
+    conn.write = () => stuck.promise;
+    conn.close = () => {
+      close.call(conn);
+      stuck.reject(new Deno.errors.BadResource("closed"));
+    };
+  });
+  await passes("stall-timeout", get(urlOf(server), { stallTimeout: LIMIT_S, maxTime: 9 }));
+});
+
 Deno.test("request waits on while interim replies come (RFC 9110 15.2)", async () => {
   await using server = new FakeServer(async (conn) => {
     await readHead(conn);
@@ -189,5 +211,7 @@ Deno.test("request waits on while interim replies come (RFC 9110 15.2)", async (
     }
     await writeAll(conn, bytesOf(HELLO));
   });
-  assertEquals(await get(urlOf(server), { stallTimeout: 0.9 }), "hello");
+  const said: string[] = [], onDialogue = (line: string) => void said.push(line);
+  assertEquals(await get(urlOf(server), { stallTimeout: 0.9, onDialogue }), "hello");
+  assertEquals(said.filter((line) => line.startsWith("< HTTP/1.1 102")).length, 3);
 });

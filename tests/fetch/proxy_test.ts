@@ -181,6 +181,12 @@ Deno.test("request shows why a proxy makes no tunnel", async (t) => {
   }
 });
 
+Deno.test("request leaves to TLS what comes right behind a proxy's head", async () => {
+  await using proxy = new FakeServer(replying(`${ESTABLISHED}SSH-2.0-Server\r\n`));
+  const getting = get("https://a.example/", { proxy: urlOf(proxy) });
+  await rejectsWith(35, getting, "what answers there is not TLS");
+});
+
 Deno.test("fetch.ts shows a proxy's refusal in one line", async () => {
   await using proxy = new FakeServer(replying("HTTP/1.1 403 For\x1bbidden\r\n\r\n"));
   const via = `127.0.0.1:${proxy.port}`;

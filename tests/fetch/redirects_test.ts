@@ -4,7 +4,7 @@
  * @module
  */
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
-import { request, type RequestOptions } from "../../fetch.ts";
+import { CookieJar, request, type RequestOptions } from "../../fetch.ts";
 import { writeAll } from "../../mod.ts";
 import { rejectsWith } from "../support/assertions.ts";
 import { bytesOf } from "../support/bytes.ts";
@@ -97,6 +97,41 @@ Deno.test("request gives a redirect's own userinfo to its origin only", async ()
   assert(heads[0]!.includes(`Authorization: Basic ${btoa("bob:word")}\r\n`), heads[0]);
   assertEquals(response.url, urlOf(other));
   assertEquals(response.redirects[0]!.to, urlOf(other));
+});
+
+Deno.test("request keeps the userinfo of its URL as long as it stays at that origin", async () => {
+  const heads: string[] = [];
+  await using server: FakeServer = new FakeServer(
+    replying((head) => head.includes(" /a ") ? redirect(urlOf(server, "/b")) : HELLO, heads),
+  );
+  await get(`http://ann:word@127.0.0.1:${server.port}/a`);
+  assert(heads[1]!.includes(`Authorization: Basic ${btoa("ann:word")}\r\n`), heads[1]);
+});
+
+Deno.test("request gives a host that a redirect leads to no cookies but its own", async () => {
+  const heads: string[] = [], cookies = new CookieJar();
+  cookies.set(new URL("http://b.example/"), ["b=2"], new Date());
+  await using proxy = new FakeServer(replying((head) => {
+    if (head.includes("//b.example/")) return HELLO;
+    return redirect("http://b.example/").replace("\r\n", "\r\nSet-Cookie: a=1\r\n");
+  }, heads));
+  await get("http://a.example/", { proxy: urlOf(proxy), cookies });
+  assertEquals(heads.map((head) => /^Cookie: (.*)\r$/m.exec(head)?.[1]), [undefined, "b=2"]);
+});
+
+Deno.test("request tells its redirects and their times in their order", async () => {
+  await using server = new FakeServer(replying((head) => {
+    if (head.includes(" /c ")) return HELLO;
+    return head.includes(" /b ") ? redirect("/c", "307 X") : redirect("/b", "301 X");
+  }));
+  using response = await request(urlOf(server, "/a"));
+  const [a, b, c] = ["/a", "/b", "/c"].map((path) => urlOf(server, path)) as [
+    string,
+    string,
+    string,
+  ];
+  const redirects = [{ status: 301, from: a, to: b }, { status: 307, from: b, to: c }];
+  assertEquals([response.redirects, response.timing.map(({ url }) => url)], [redirects, [a, b, c]]);
 });
 
 Deno.test("request follows a redirect without reading its body", async () => {

@@ -4,11 +4,12 @@
  * @module
  */
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
-import { HttpResponse, request, type RequestOptions } from "../../fetch.ts";
+import { download, HttpResponse, request, type RequestOptions } from "../../fetch.ts";
 import { VERSION, writeAll } from "../../mod.ts";
 import { rejectsWith } from "../support/assertions.ts";
 import { bytesOf, joined } from "../support/bytes.ts";
 import { bodyOf, get } from "../support/fetch.ts";
+import { replaced, seeingConnections } from "../support/replaced.ts";
 import { CHUNKED, CODED, HELLO, OK, redirect, response } from "../support/replies.ts";
 import { clientEnds, FakeServer, readHead, replying, soon, urlOf } from "../support/servers.ts";
 
@@ -79,6 +80,28 @@ Deno.test("request asks for the password of a user that the URL has alone", asyn
   assertEquals(sent, ["all:127.0.0.1", "ann:127.0.0.1", "bob:", "ann:p", "ann:"]);
 });
 
+Deno.test("request asks for the password of an IPv6 address without its brackets", async () => {
+  const hosts: string[] = [];
+  await using proxy = new FakeServer(replying(HELLO));
+  const credentials = (host: string) => void hosts.push(host);
+  await get("http://[::1]/", { credentials, proxy: urlOf(proxy) });
+  assertEquals(hosts, ["::1"]);
+});
+
+Deno.test("request connects to an IPv6 address without its brackets, and tells it with them", async () => {
+  const asked: Deno.ConnectOptions[] = [], told: string[] = [];
+  using _ = replaced(Deno, "connect", () => {
+    const connecting = (options: Deno.ConnectOptions) => {
+      asked.push(options);
+      return Promise.reject(new Deno.errors.ConnectionRefused("refused"));
+    };
+    return connecting as unknown as typeof Deno.connect;
+  });
+  const onConnect = (address: string) => void told.push(address);
+  await rejectsWith(7, get("http://[::1]:81/", { onConnect }), "cannot connect to [::1]:81");
+  assertEquals([asked[0]!.hostname, asked[0]!.port, told], ["::1", 81, ["[::1]:81"]]);
+});
+
 Deno.test("request sends the cookies that servers set beside those of the user", async () => {
   const heads: string[] = [];
   await using server = new FakeServer(
@@ -123,6 +146,26 @@ Deno.test("request gives status, headers, length, URL and the body in three ways
     }
     assertEquals([await response.read(parts), new TextDecoder().decode(parts)], [null, "hello"]);
   }
+});
+
+Deno.test("HttpResponse has one body, which takes nothing before it is read", async () => {
+  await using server = new FakeServer(replying(HELLO));
+  using response = await request(urlOf(server));
+  const { body } = response;
+  assert(response.body === body);
+  await new Promise((resolve) => setTimeout(resolve)); // it would have read by now
+  const p = new Uint8Array(9);
+  assertEquals([await response.read(p), await bodyOf(response)], [5, ""]);
+});
+
+Deno.test("HttpResponse reads nothing into nothing, and does not wait for it", async () => {
+  await using server = new FakeServer(async (conn) => {
+    await readHead(conn);
+    await writeAll(conn, bytesOf(`${OK}\r\n`));
+    await clientEnds(conn);
+  });
+  using response = await request(urlOf(server), { maxTime: 9 });
+  assertEquals(await response.read(new Uint8Array()), 0);
 });
 
 Deno.test("HttpResponse closes the connection however its body is left", async (t) => {
@@ -172,6 +215,17 @@ Deno.test("request takes the answer of a server that closes before it has read t
   assertEquals([answer.status, await bodyOf(answer)], [431, "no"]);
 });
 
+Deno.test("request takes the answer of a server that resets the connection meanwhile", async () => {
+  await using server = new FakeServer(replying(HELLO));
+  for (const broken of [Deno.errors.ConnectionReset, Deno.errors.BrokenPipe]) {
+    using _ = seeingConnections((conn) => {
+      const { write } = conn;
+      conn.write = async (p) => (await write.call(conn, p), Promise.reject(new broken()));
+    });
+    assertEquals(await get(urlOf(server)), "hello");
+  }
+});
+
 Deno.test("request takes no option that is not what it should be", async () => {
   for (const value of [-1, NaN, "5" as unknown as number]) {
     for (const name of ["stallTimeout", "connectTimeout", "maxTime", "maxRedirects"]) {
@@ -180,6 +234,10 @@ Deno.test("request takes no option that is not what it should be", async () => {
         request("http://127.0.0.1:1/", { [name]: value }),
         `${name} is a number`,
       );
+    }
+    for (const name of ["maxFilesize", "connections", "retry"]) {
+      const options = { output: "/dev/null", [name]: value };
+      await rejectsWith(2, download("http://127.0.0.1:1/", options), `${name} is a number`);
     }
   }
 });

@@ -12,10 +12,11 @@ import { hurry, MODES, runFetch } from "../support/fetch.ts";
 import { Folder } from "../support/folder.ts";
 import { MODIFIED, Origin, type Resource, serveResource } from "../support/origin.ts";
 import { writeRecord } from "../support/output.ts";
+import { response } from "../support/replies.ts";
 import { rounds, THOROUGH } from "../support/thorough.ts";
 
 /** A small body: it is cut at each of its bytes. */
-const SMALL = noise(rounds(256));
+const SMALL = noise(rounds(160));
 
 /** Another, which is cut where a test says. */
 const BODY = noise(256);
@@ -224,4 +225,26 @@ Deno.test("fetch.ts -C that may not look says which access it needs, and asks no
   assertEquals([code, origin.requests.length], [EXIT.permission, 0], stderr);
   assertStringIncludes(stderr, " --allow-read=f,f.part,f.part.json ");
   assert(isSame(folder.bytes("f"), BODY.subarray(0, 100)));
+});
+
+Deno.test("download takes a part of another URL for no part of this one", async () => {
+  await using folder = new Folder();
+  const fields = ['ETag: "1"', "Content-Type: text/plain"];
+  await using origin = new Origin(() => response("200 OK", BODY, fields));
+  folder.write("f.part", BODY.subarray(0, 100));
+  writeRecord(folder, "f.part", { url: origin.url("/other"), etag: '"1"', type: "text/html" });
+  await download(origin.url(), { output: folder.file("f"), resume: true });
+  assertEquals([origin.ranges(), isSame(folder.bytes("f"), BODY)], [[undefined], true]);
+});
+
+Deno.test("download starts over once when the checksum of what was there is wrong", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((asked, count) =>
+    count > 2 ? response("404 Gone") : serveResource(asked, { body: BODY, etag: '"1"' })
+  );
+  folder.write("f.part", BODY.subarray(0, 100));
+  writeRecord(folder, "f.part", { url: origin.url(), etag: '"1"', total: BODY.length });
+  const options = { output: folder.file("f"), resume: true, sha256: "0".repeat(64) };
+  await rejectsWith(EXIT.checksum, download(origin.url(), options));
+  assertEquals(origin.ranges(), ["bytes=100-", undefined]);
 });

@@ -4,13 +4,15 @@
  * @module
  */
 import { assert, assertEquals, assertMatch, assertRejects } from "jsr:@std/assert@^1.0.0";
-import { download, type DownloadOptions, TransientError } from "../../fetch.ts";
+import { download, type DownloadOptions, type Progress, TransientError } from "../../fetch.ts";
 import { EXIT, TrioError } from "../../mod.ts";
+import { rejectsWith } from "../support/assertions.ts";
 import { noise } from "../support/bytes.ts";
 import { hurry, runFetch } from "../support/fetch.ts";
 import { Folder } from "../support/folder.ts";
 import { type Answer, type Answering, HOLD, Origin } from "../support/origin.ts";
 import { denoArgs, Running } from "../support/process.ts";
+import { replaced } from "../support/replaced.ts";
 import { response } from "../support/replies.ts";
 import { closedPort } from "../support/servers.ts";
 
@@ -126,6 +128,45 @@ Deno.test("download does not try again when the connection is refused", async ()
   );
   assertEquals([error.code, retries], [EXIT.connect, []]);
   assert(!(error instanceof TransientError));
+});
+
+Deno.test("download sends the cookies of one try with the next", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((_, count) =>
+    count === 1 ? response("503 Busy", "", ["Set-Cookie: id=7"]) : response("200 OK", "hello")
+  );
+  using _ = hurry();
+  await download(origin.url(), { output: folder.file("f") });
+  assertEquals(origin.requests.map(({ headers }) => headers.get("cookie")), [null, "id=7"]);
+});
+
+Deno.test("download forgets how far a try was when it asks again", async () => {
+  await using folder = new Folder();
+  const progress: Progress = { bytes: 0, resumed: 0 }, seen: Progress[] = [];
+  await using origin = new Origin((_, count) => {
+    seen.push({ ...progress });
+    const [head, body] = response("200 OK", noise(1000), ['ETag: "1"']);
+    return count === 1 ? [head, body.subarray(0, 400)] : [head, body];
+  });
+  using _ = hurry();
+  await download(origin.url(), { output: folder.file("f"), progress });
+  assertEquals(seen[1], { bytes: 400, resumed: 400, total: undefined });
+});
+
+Deno.test("download tries again when the system gave the connection up", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin(() => response("200 OK", "hello"));
+  let tries = 0;
+  using _connect = replaced(Deno, "connect", (connect) => {
+    const connecting = (options: Deno.ConnectOptions) =>
+      ++tries > 1 ? connect(options) : Promise.reject(new Deno.errors.TimedOut("timed out"));
+    return connecting as typeof Deno.connect;
+  });
+  using _pauses = hurry();
+  const options = { output: folder.file("f") };
+  await rejectsWith(28, download(origin.url(), { ...options, retry: 0 }), "cannot connect");
+  tries = 0;
+  assertEquals((await download(origin.url(), options)).attempts, 2);
 });
 
 Deno.test("download tries again when a server is away for a moment after bytes have come", async () => {

@@ -13,9 +13,10 @@ import { hurry } from "../support/fetch.ts";
 import { characterOf, Fickle, Random } from "../support/fickle.ts";
 import { Folder } from "../support/folder.ts";
 import { SEED } from "../support/fuzz.ts";
+import { rounds } from "../support/thorough.ts";
 
 /** How many trials there are in one process, and how many with processes that are ended. */
-const TRIALS = Number(Deno.env.get("SWEEP_TRIALS") ?? 200);
+const TRIALS = Number(Deno.env.get("SWEEP_TRIALS") ?? rounds(400));
 
 /** What another program may have left. */
 const JUNK = noise(200, 99);

@@ -139,14 +139,18 @@ for (const columns of [80, 40]) {
   );
 }
 
-testPeer("fetch.ts shows how much came of who knows what", ["python3"], async () => {
+testPeer("fetch.ts shows how much came of who knows what, and nothing of what is done", [
+  "python3",
+], async () => {
   await using folder = new Folder();
   await using origin = new Pausing(500_000, "HTTP/1.0 200 OK\r\n\r\n");
-  await using running = terminal(folder, 80, ["-o", "f\x1b[2J", origin.url()]);
+  await using quick = new Origin(() => response("200 OK", "body"));
+  const args = ["-j2", "-o", "g", "-o", "f\x1b[2J", quick.url(), origin.url()];
+  await using running = terminal(folder, 80, args);
   await running.heard("stdout", /f\\x1b\[2J +488\.3 KiB +\d+\.\d [KM]iB\/s/);
   origin.goOn();
   const [code, ...lines] = await ended(running, 80);
-  assertEquals([code, lines.length], [EXIT.ok, 3]);
+  assertEquals([code, lines.length], [EXIT.ok, 6]);
   assert(frames(running).every((frame) => frame.length < 80 && !frame.includes("%")));
 });
 
@@ -230,16 +234,23 @@ testPeer(
   },
 );
 
-testPeer("fetch.ts draws no line where stderr is no terminal", ["python3"], async () => {
-  await using folder = new Folder();
-  await using origin = new Origin((asked, count) =>
-    serveResource(asked, { body: BODY, cut: count === 1 ? 500_000 : BODY.length })
-  );
-  const around = ["sh", "-c", '"$@" 2>err', "sh"];
-  await using running = terminal(folder, 80, ["-o", "f", origin.url()], around);
-  assertEquals((await ended(running, 80))[0], EXIT.ok);
-  assertMatch(folder.text("err"), /^fetch: [^\r\x1b]* in 1 s\nsaved f [^\r\x1b]*\n$/);
-});
+testPeer(
+  "fetch.ts draws no line and asks nothing where stderr is no terminal",
+  ["python3"],
+  async () => {
+    await using folder = new Folder();
+    await using origin = new Origin((asked, count) =>
+      serveResource(asked, { body: BODY, cut: count === 1 ? 500_000 : BODY.length })
+    );
+    const around = ["sh", "-c", '"$@" 2>err', "sh"];
+    await using running = terminal(folder, 80, ["-o", "f", origin.url()], around);
+    assertEquals((await ended(running, 80))[0], EXIT.ok);
+    assertMatch(folder.text("err"), /^fetch: [^\r\x1b]* in 1 s\nsaved f [^\r\x1b]*\n$/);
+    await using other = terminal(folder, 80, ["-u", "ann", origin.url()], around);
+    assertEquals((await ended(other, 80))[0], EXIT.usage);
+    assertMatch(folder.text("err"), /^fetch: there is no terminal to ask for the password/);
+  },
+);
 
 for (const columns of [0, 10]) {
   testPeer(`fetch.ts survives a terminal of ${columns} columns`, ["python3"], async () => {
@@ -282,12 +293,22 @@ testPeer("fetch.ts -o - gives no binary data to a terminal", ["python3"], async 
   assert(!running.stdout.includes("PK"));
 });
 
-testPeer("fetch.ts -u USER asks for the password, and sends it", ["python3"], async () => {
+testPeer("fetch.ts -u USER asks for the password, sends it, and shows again what is typed", [
+  "python3",
+], async () => {
   await using folder = new Folder();
-  await using origin = new Origin(() => response("200 OK", "body"));
+  const asked = Promise.withResolvers<void>(), seen = Promise.withResolvers<void>();
+  await using origin = new Origin(() => {
+    asked.resolve();
+    return [seen.promise, ...response("200 OK", "body")];
+  });
   await using running = terminal(folder, 80, ["-v", "-u", "ann", "-o", "f", origin.url()]);
   await running.heard("stdout", /Password of ann:/);
   await running.type("s\u00e9cret word\r");
+  await asked.promise;
+  await running.type("visible");
+  await running.heard("stdout", /visible/);
+  seen.resolve();
   const { code, stdout } = await running.ended();
   assertEquals([code, folder.text("f")], [EXIT.ok, "body"], stdout);
   const { headers } = origin.requests[0]!;

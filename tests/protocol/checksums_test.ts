@@ -114,6 +114,13 @@ Deno.test("checksumFor takes the line that fits a path best", () => {
   assertEquals(listed("downloads/a.iso", "arm/a.iso"), "arm/a.iso");
 });
 
+Deno.test("checksumFor looks for other names of the file where its own is not in the list", () => {
+  const list = parseChecksums(`${A}  pub/arm/a.iso\n${B}  b.iso\n`);
+  assertEquals(checksumFor(list, "mine", "/pub/arm/a.iso").hex, A);
+  assertEquals(checksumFor(list, "b.iso", "/pub/arm/a.iso").hex, B);
+  assertMatch(refused(() => checksumFor(list, "mine", "c.iso")), /^no sum for mine is/);
+});
+
 Deno.test("checksumFor takes SHA-512 where a list has both", () => {
   const list = parseChecksums(`${A}  x\n${LONG}  x\n`);
   assertEquals(checksumFor(list, "x"), { algorithm: "SHA-512", hex: LONG });

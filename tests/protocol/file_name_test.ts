@@ -4,7 +4,7 @@
  * @module
  */
 import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
-import { fileName, partName, plainPath } from "../../protocol/file_name.ts";
+import { fileName, partName, pathOf, plainPath } from "../../protocol/file_name.ts";
 import { fc } from "../support/fuzz.ts";
 
 // deno-fmt-ignore
@@ -50,6 +50,13 @@ Deno.test("fileName makes any name safe", async (t) => {
   }
 });
 
+Deno.test("fileName keeps what .part just fits behind, and the end of what is longer", () => {
+  const named = (name: string) => fileName(new URL(`http://example.com/${name}`));
+  const fits = `${"x".repeat(245)}.html`;
+  assertEquals([named(fits), named(`x${fits}`)], [fits, fits]);
+  assertEquals(named("x".repeat(251)), "x".repeat(250));
+});
+
 Deno.test("fileName is safe for any path", () => {
   const unit = fc.constantFrom(..."/.%25eaCON1:-? ", "%2f", "%2e", "%5c", "%00", "%0a", "ä", "😀");
   fc.assert(
@@ -71,6 +78,10 @@ Deno.test("partName leaves room for the record, and tells long names that begin 
     assert(length <= 255, `${length} bytes`);
   }
   assertEquals(partName("dir/a.iso"), "dir/a.iso.part");
+});
+
+Deno.test("pathOf is the path of a URL, decoded where it can be", () => {
+  assertEquals(pathOf(new URL("http://a.example/b%20c/%C3%A9/%zz/100%?d")), "/b c/é/%zz/100%");
 });
 
 Deno.test("plainPath makes two spellings of a path equal", () => {

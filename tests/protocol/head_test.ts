@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assertEquals } from "jsr:@std/assert@^1.0.0";
+import { assertEquals, assertThrows } from "jsr:@std/assert@^1.0.0";
 import {
   byteString,
   checkCodings,
@@ -91,6 +91,11 @@ Deno.test("parseHead refuses what is malformed", async (t) => {
   for (const [section, what, text] of BAD_HEADS) {
     await t.step(`RFC ${section}: ${what}`, () => throwsWith(8, () => parseHead(text)));
   }
+});
+
+Deno.test("parseHead quotes no more than a line of what is malformed", () => {
+  const { message } = assertThrows(() => parseHead(`${OK}${"x".repeat(1000)}\r\n\r\n`), Error);
+  assertEquals(message.length < 120, true, message);
 });
 
 Deno.test("parseHead takes 5,000 lines", () => {

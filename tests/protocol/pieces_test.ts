@@ -7,6 +7,7 @@ import { assert, assertEquals, assertThrows } from "jsr:@std/assert@^1.0.0";
 import { MIN_PIECE_BYTES, type Piece, Pieces } from "../../protocol/pieces.ts";
 import type { Span } from "../../protocol/resume.ts";
 import { fc } from "../support/fuzz.ts";
+import { rounds } from "../support/thorough.ts";
 
 /** The pieces that so many connections get. */
 function given(pieces: Pieces, connections: number): (Span | undefined)[] {
@@ -43,6 +44,14 @@ Deno.test("Pieces gives out what an earlier run left", () => {
   assertEquals(given(pieces, 2), [[20, 50], [70, 100]]);
   assert(new Pieces(100, 4, [[0, 100]]).complete);
   assertEquals(given(new Pieces(100, 4, [[0, 100]]), 1), [undefined]);
+});
+
+Deno.test("Pieces gives a connection the piece that its body goes on with, if nobody has that", () => {
+  const pieces = new Pieces(400, 4, [], 1);
+  const first = pieces.next()!;
+  assertEquals([first.missing, pieces.next(200)!.missing], [[0, 100], [200, 300]]);
+  finish(pieces, first);
+  assertEquals([pieces.next(200)!.missing, pieces.next(300)!.missing], [[100, 200], [300, 400]]);
 });
 
 Deno.test("Pieces refuses spans that are not of the file", () => {
@@ -230,6 +239,6 @@ Deno.test("Pieces let no slow connection hold up the end", () => {
       const took = turns(1_000_000, speeds, least);
       assert(took <= most, `${took} turns, ${best} at best`);
     }),
-    { numRuns: 100 },
+    { numRuns: rounds(200) },
   );
 });

@@ -19,6 +19,8 @@ Deno.test("progressText shows share, speed and time left, and a bar where there 
   const text = progressText("f", some, 2, 50, width);
   assertEquals(text, "f [===============      ]  75%   1.0 MiB/s    0:01");
   assertEquals(progressText("f", some, 2, 30, width), "f  75%   1.0 MiB/s    0:01");
+  const nearly = { bytes: 999, resumed: 0, total: 1000 };
+  assertMatch(progressText("f", nearly, 1, 50, width), / 99% /);
 });
 
 Deno.test("progressText shows how much came where nobody knows of how much", () => {

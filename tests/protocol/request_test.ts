@@ -7,7 +7,17 @@ import { assert, assertEquals, assertMatch, assertThrows } from "jsr:@std/assert
 import { parseUrl } from "../../fetch.ts";
 import { TrioError } from "../../mod.ts";
 import { parseHead } from "../../protocol/head.ts";
-import { maskedLine, portOf, redirectTarget, requestLines, shown } from "../../protocol/request.ts";
+import {
+  headerLines,
+  maskedLine,
+  parseProxy,
+  portOf,
+  redirectTarget,
+  requestLines,
+  shown,
+  userinfo,
+  withoutUser,
+} from "../../protocol/request.ts";
 import { throwsWith } from "../support/assertions.ts";
 
 // deno-fmt-ignore
@@ -15,6 +25,7 @@ const URLS: [section: string, what: string, text: string, expected: string | num
   ["3986 3.1", "no scheme is http", "example.com/a", "http://example.com/a"],
   ["3986 3.1", "no scheme but a port", "localhost:8000/a", "http://localhost:8000/a"],
   ["3986 3.1", "a scheme in capitals", "HTTP://Example.COM/A", "http://example.com/A"],
+  ["3986 3.1", "a scheme and one slash", "http:/example.com/a", "http://example.com/a"],
   ["3986 3.1", "another scheme", "ftp://example.com/", 1],
   ["3986 3.1", "a file", "file:///etc/passwd", 1],
   ["3986 3.2.1", "userinfo with an at sign", "http://u:p%40q@example.com/", "http://u:p%40q@example.com/"],
@@ -66,6 +77,35 @@ Deno.test("parseUrl says what is wrong with a URL", () => {
 Deno.test("portOf takes 0 for a port", () => {
   const urls = ["http://a.example:0/", "http://a.example/", "https://a.example/"];
   assertEquals(urls.map((url) => portOf(parseUrl(url))), [0, 80, 443]);
+  const proxies = ["socks5://a.example", "socks5h://a.example", "a.example"];
+  assertEquals(proxies.map((url) => portOf(parseProxy(url))), [1080, 1080, 80]);
+});
+
+Deno.test("HttpUrl asks for a query as it was written: a signature covers it", () => {
+  assertEquals(parseUrl("https://a.example/b'?c='d'&e=f g#'").target, "/b'?c='d'&e=f%20g");
+});
+
+Deno.test("userinfo decodes what is percent-encoded, and leaves what is not", () => {
+  const users = ["http://ann:p%40%2f@a/", "http://a%zz:100%@a/", "http://:p@a/", "http://a/"];
+  const decoded = ["ann:p@/", "a%zz:100%", ":p", undefined];
+  assertEquals(users.map((url) => userinfo(parseUrl(url))), decoded);
+  assertEquals(new Set(users.map((url) => withoutUser(parseUrl(url)))), new Set(["http://a/"]));
+});
+
+Deno.test("headerLines takes lines, an object, or Headers", () => {
+  const lines = ["a: b", "c;"];
+  for (const headers of [lines, { a: "b", c: "" }, new Headers({ A: "b", C: "" })]) {
+    assertEquals(headerLines(headers), lines);
+  }
+  for (const bad of [["a: b", 5], { a: 5 }, "a: b"]) {
+    throwsWith(2, () => headerLines(bad as unknown as string[]), "headers are lines");
+  }
+});
+
+Deno.test("requestLines has each text of a user as UTF-8, one char a byte", () => {
+  const head = { userAgent: "ü", headers: ["A: ü"] };
+  const lines = requestLines(parseUrl("a.example"), head);
+  assertEquals([lines[2], lines.at(-1)], ["User-Agent: \xc3\xbc", "A: \xc3\xbc"]);
 });
 
 Deno.test("maskedLine shows no value of a header that may be a secret", () => {
@@ -108,6 +148,13 @@ Deno.test("redirectTarget leads from http to https, and never back", () => {
   assertEquals(redirectTarget(parseUrl(https), to("/b"))?.href, `${https}b`);
   throwsWith(47, () => redirectTarget(parseUrl(https), to(http)));
   throwsWith(47, () => redirectTarget(parseUrl(https), to("http://b.example/")));
+});
+
+Deno.test("redirectTarget leads on with 301, 302, 303, 307 and 308 only", () => {
+  const statuses = Array.from({ length: 12 }, (_, at) => 299 + at).filter((status) =>
+    redirectTarget(parseUrl("a.example"), parseHead(`HTTP/1.1 ${status} X\r\nLocation: /b\r\n`))
+  );
+  assertEquals(statuses, [301, 302, 303, 307, 308]);
 });
 
 Deno.test("shown makes bytes text, and neither secrets nor control characters are in it", () => {

@@ -7,6 +7,7 @@
 import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
 import { parseHead } from "../../protocol/head.ts";
 import {
+  firstGap,
   isContinuable,
   judge,
   judgeForeign,
@@ -168,6 +169,7 @@ const ROWS: Row[] = [
   ["fewer bytes than the range", { range: "0-4" }, undefined, part("0-4/10"), 3, "error 33"],
   ["what there is of the range", { range: "5-99" }, undefined, part("5-9/10"), 5, "whole of 5"],
   ["the last bytes", { range: "-3" }, undefined, part("7-9/10"), 3, "whole of 3"],
+  ["too many of the last bytes", { range: "-3" }, undefined, part("5-9/10"), 5, "error 33"],
   ["other last bytes", { range: "-3" }, undefined, part("6-8/10"), 3, "error 33"],
   ["more last bytes than there are", { range: "-30" }, undefined, part("0-9/10"), 10, "whole of 10"],
   ["all from one on", { range: "5-" }, undefined, part("5-9/10"), 5, "whole of 5"],
@@ -225,6 +227,17 @@ for (
     assertEquals(told(judge(REST, asked, { url: asked.url, head, length: 600 })), restOf(600));
   });
 }
+
+Deno.test("firstGap is what is missing first, before the first span, too", () => {
+  const cases: [spans: Span[], gap: { first: number; last?: number }][] = [
+    [[[0, 5]], { first: 5 }],
+    [[[0, 5], [8, 9]], { first: 5, last: 7 }],
+    [[[3, 5]], { first: 0, last: 2 }],
+    [[[3, 5], [8, 9]], { first: 0, last: 2 }],
+    [[], { first: 0 }],
+  ];
+  for (const [spans, gap] of cases) assertEquals(firstGap(spans), gap);
+});
 
 // --- The space ---------------------------------------------------------------
 

@@ -37,7 +37,12 @@ function pem(damage: (der: number[]) => number[] = (der) => der): string {
 
 Deno.test("certificateFault finds none in whole certificates, and text around them", () => {
   for (
-    const text of [pem(), `# of the house\n${pem()}\n${pem()}`, pem().replaceAll("\n", "\r\n")]
+    const text of [
+      pem(),
+      `# of the house\n${pem()}\n${pem()}`,
+      pem().replaceAll("\n", "\r\n"),
+      `${pem().replace(/^/gm, "# ")}\n${pem()}`,
+    ]
   ) {
     assertEquals(certificateFault(text), undefined);
   }

@@ -51,6 +51,16 @@ Deno.test("ZstdFrame skips frames without content, as pzstd writes them", () => 
   }
 });
 
+Deno.test("ZstdFrame passes over the number of a dictionary, of 0, 1, 2 or 4 bytes", () => {
+  for (const [flag, size] of [0, 1, 2, 4].entries()) {
+    // one segment of no content, and one block, the last, of no bytes
+    const start = Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x20 | flag);
+    const bytes = joined(start, new Uint8Array(size).fill(7), Uint8Array.of(0, 1, 0, 0), "next");
+    const frame = new ZstdFrame();
+    assertEquals([frame.take(bytes), frame.isComplete], [9 + size, true]);
+  }
+});
+
 Deno.test("ZstdFrame refuses what does not begin as one", () => {
   for (const bytes of [noise(10), new Uint8Array(4), joined("PK\x03\x04")]) {
     assertThrows(() => new ZstdFrame().take(bytes), Error, "no frame begins there");

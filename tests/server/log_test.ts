@@ -38,9 +38,9 @@ testPeer(
       return ["-c", `exec "$0" "$@" > "${fifo}"`, Deno.execPath(), ...deno];
     }]);
     const port = await server.port();
-    await connects(port, 10_000, HEADER);
+    await connects(port, 8000, HEADER);
     server.child.kill("SIGUSR2");
-    await server.heard("stderr", /\nserver: 10,0\d\d connections .* log lines dropped, up/);
+    await server.heard("stderr", /\nserver: 8,0\d\d connections .* log lines dropped, up/);
     let log = "";
     const buffer = new Uint8Array(65536), missing = /server: ([\d,]+) lines of the log are missing/;
     while (!missing.test(server.stderr)) {

@@ -33,15 +33,16 @@ export class WatchedSignal {
 
 /** `AbortSignal.timeout` as long as it is not disposed of: none passes by itself. */
 export class ManualTimeouts implements Disposable {
-  /** The milliseconds of those that were made, and what lets them pass. */
-  readonly made: { ms: number; pass: () => void }[] = [];
+  /** The milliseconds of those that were made, what lets them pass, and who waits for that. */
+  readonly made: { ms: number; pass: () => void; listeners: ReadonlySet<unknown> }[] = [];
   readonly #timeout = AbortSignal.timeout;
 
   constructor() {
     AbortSignal.timeout = (ms) => {
-      const controller = new AbortController();
-      this.made.push({ ms, pass: () => controller.abort() });
-      return controller.signal;
+      const watched = new WatchedSignal();
+      const pass = () => watched.abort(new DOMException("Signal timed out.", "TimeoutError"));
+      this.made.push({ ms, pass, listeners: watched.listeners });
+      return watched.signal;
     };
   }
 

@@ -70,10 +70,14 @@ function partsOf(node: Node): Node[] {
 }
 
 /** All nodes of a tree; `enter` says which are entered. */
-function* walk(node: Node, enter: (node: Node) => boolean = () => true): Generator<Node> {
-  yield node;
-  if (!enter(node)) return;
-  for (const part of partsOf(node)) yield* walk(part, enter);
+function walk(root: Node, enter: (node: Node) => boolean = () => true): Node[] {
+  const nodes: Node[] = [];
+  const visit = (node: Node) => {
+    nodes.push(node);
+    if (enter(node)) partsOf(node).forEach(visit);
+  };
+  visit(root);
+  return nodes;
 }
 
 /** Whether it is a type, which is nothing when the program runs. */
@@ -117,7 +121,7 @@ const FUNCTIONS = ["FunctionDeclaration", "FunctionExpression", "ArrowFunctionEx
 export function parseSource(path: string, text: string): Source {
   const program = parse(path, text);
   const lineOf = lineCounter(text);
-  const nodes = [...walk(program)];
+  const nodes = walk(program);
   const values = nodes.filter((node) => node.type === "Identifier" && !isProperty(node));
   const statics = nodes.filter(({ type, importKind, exportKind }) =>
     /^(ImportDeclaration|ExportNamedDeclaration|ExportAllDeclaration)$/.test(type) &&
