@@ -125,6 +125,16 @@ Deno.test("connect closes a connection to itself, and takes it for a refused one
   await rejectsWith(7, connect({ port: server.port }), "by itself");
 });
 
+Deno.test("connect takes the same port of another address for no connection to itself", async () => {
+  await using server = tutorialServer([]);
+  using _ = connecting((conn) => {
+    const value = { ...conn.remoteAddr, hostname: "127.0.0.2" };
+    return Object.defineProperty(conn, "localAddr", { value });
+  });
+  await using greeter = await connect({ port: server.port });
+  assertEquals(greeter.welcome, "Welcome!");
+});
+
 Deno.test("greet waits until a name is written, also for a reply that is faster", async () => {
   await using server = new FakeServer(async (conn) => {
     await writeAll(conn, encode("Welcome!Hello, Ada!"));
