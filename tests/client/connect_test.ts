@@ -117,6 +117,28 @@ Deno.test("connect closes a connection that is made when its signal aborts", asy
   ); // an open connection would fail the test
 });
 
+Deno.test("disposing of a Greeter waits until nothing of it is under way", async () => {
+  let reading = 0;
+  using _ = connecting((conn) => {
+    const read = conn.read.bind(conn);
+    conn.read = async (buffer) => {
+      reading++;
+      try {
+        return await read(buffer);
+      } finally {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        reading--;
+      }
+    };
+    return conn;
+  });
+  await using server = tutorialServer([]);
+  const greeter = await connect({ port: server.port });
+  assertEquals(reading, 1);
+  await greeter[Symbol.asyncDispose]();
+  assertEquals(reading, 0);
+});
+
 Deno.test("connect closes a connection to itself, and takes it for a refused one", async () => {
   await using server = new FakeServer((conn) => clientEnds(conn));
   using _ = connecting((conn) =>
