@@ -1,6 +1,6 @@
 /**
- * What the system may do to a listener: no second address, no descriptors, connections that ended
- * in its queue.
+ * What the system may do to a listener and its connections: no second address, no descriptors,
+ * connections that ended in the queue, writes that take a part, an end in the same moment.
  *
  * @module
  */
@@ -106,6 +106,17 @@ Deno.test("serve sends each reply at once, and has the kernel look for dead peer
   await using server = quickServer();
   using _caller = await Caller.call(server.port);
   assertEquals(set, ["no delay", "keep alive"]);
+});
+
+Deno.test("serve writes all of a reply, however little a write takes", async () => {
+  using _ = accepting((conn) => {
+    const write = conn.write.bind(conn);
+    conn.write = (bytes) => write(bytes.length > 8 ? bytes.subarray(0, 5) : bytes);
+  });
+  await using server = quickServer();
+  using caller = await Caller.call(server.port);
+  await caller.asks("Ada\nGrace", "Hello, Ada!\nHello, Grace!");
+  assertEquals(server.status().bytes, 25);
 });
 
 Deno.test("serve ends at once also for who is accepted in the same moment", async () => {

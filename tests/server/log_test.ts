@@ -90,21 +90,28 @@ testPeer("server.ts begins a new line after one that a full disk has torn", ["ba
   assert(lines.includes(""), "a line may be torn where the disk was full");
 });
 
-testPeer("server.ts counts the warnings that nobody took, too", ["bash"], async () => {
-  await using folder = new Folder("log");
-  const file = folder.file("log"), port = closedPort();
-  const args = [`--port=${port}`, "--delay=0", "--lines", "--max-message=1"];
-  await using server = new ServerProcess(args, ["bash", (deno) => {
-    const limited = `trap "" XFSZ; ulimit -S -f 1; exec "$0" "$@" 2>> "${file}"`;
-    return ["-c", limited, Deno.execPath(), ...deno];
-  }]);
-  await server.heard("stdout", /Waiting/);
-  for (let n = 0; n < 2; n++) await connects(port, 32, "too long\n"); // the first are 2 KiB
-  await server.heard("stdout", /^(.*\n){129}/); // all have come and gone
-  await run("prlimit", [`--pid=${server.child.pid}`, "--fsize=unlimited:unlimited"]);
-  assertEquals((await server.stop("SIGTERM")).code, 0);
-  assertMatch(folder.text("log"), /ended, 64 connections .*, \d+ log lines dropped, up/);
-});
+testPeer(
+  "server.ts counts the warnings that nobody took, and tears no later one",
+  ["bash"],
+  async () => {
+    await using folder = new Folder("log");
+    const file = folder.file("log"), port = closedPort();
+    const args = [`--port=${port}`, "--delay=0", "--lines", "--max-message=1"];
+    await using server = new ServerProcess(args, ["bash", (deno) => {
+      const limited = `trap "" XFSZ; ulimit -S -f 1; exec "$0" "$@" 2>> "${file}"`;
+      return ["-c", limited, Deno.execPath(), ...deno];
+    }]);
+    await server.heard("stdout", /Waiting/);
+    for (let n = 0; n < 2; n++) await connects(port, 32, "too long\n"); // the first are 2 KiB
+    await server.heard("stdout", /^(.*\n){129}/); // all have come and gone
+    await run("prlimit", [`--pid=${server.child.pid}`, "--fsize=unlimited:unlimited"]);
+    assertEquals((await server.stop("SIGTERM")).code, 0);
+    assertMatch(
+      folder.text("log"),
+      /\nserver: ended, 64 connections .*, \d+ log lines dropped, up/,
+    );
+  },
+);
 
 for (const quiet of [true, false]) {
   Deno.test(`server.ts ${quiet ? "--quiet " : ""}warns of what concerns no single peer`, async () => {
