@@ -251,6 +251,7 @@ Deno.test("fetch.ts takes proxies from the environment, -x before them", async (
     [{ http_proxy: urlOf(a) }, ["-x", urlOf(b)], "b"],
     [{ https_proxy: urlOf(tunnel) }, [`https://${here}/`], /403 No tunnel/],
     [{ HTTPS_PROXY: urlOf(tunnel) }, [`https://${here}/`], /403 No tunnel/],
+    [{ all_proxy: urlOf(tunnel), http_proxy: urlOf(a) }, [`https://${here}/`], /403 No tunnel/],
   ];
   for (const [env, words, expected] of cases) {
     await t.step(`${Object.keys(env)} ${words}`, async () => {

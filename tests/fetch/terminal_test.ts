@@ -13,7 +13,7 @@ import { writeRecord } from "../support/output.ts";
 import { testPeer } from "../support/peers.ts";
 import { denoArgs, Running } from "../support/process.ts";
 import { response } from "../support/replies.ts";
-import { BACKSPACE, CTRL_C, CTRL_U, inTerminal } from "../support/terminal.ts";
+import { BACKSPACE, CTRL_C, CTRL_D, CTRL_U, inTerminal } from "../support/terminal.ts";
 
 /** Sets the terminal's width, and says so if a command leaves it in another mode. */
 const SHELL = `
@@ -327,7 +327,7 @@ testPeer("fetch.ts -u USER hears backspaces, Ctrl+U and a Ctrl+C before the answ
   const args = ["-u", "ann", "-o", "f", origin.url()];
   await using running = terminal(folder, 80, args);
   await running.heard("stdout", /Password of ann:/);
-  await running.type(`wrong${CTRL_U}ri\u00fc${BACKSPACE}ght\n`);
+  await running.type(`wrong${CTRL_U}ri\u00fc${BACKSPACE}ght${CTRL_D}`);
   assertEquals((await running.ended()).code, EXIT.ok);
   const { headers } = origin.requests[0]!;
   assertEquals(headers.get("authorization"), `Basic ${btoa("ann:right")}`);

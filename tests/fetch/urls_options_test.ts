@@ -335,6 +335,9 @@ testOption("--netrc-file", "has credentials by host", async (run, folder, origin
   const { asked: none } = await command(folder, other, ["--netrc-file", "netrc", "/text"]);
   assertEquals(none[0]!.headers.get("authorization"), null);
   assertUsage(await run("--netrc-file", "missing", "/text"), /--netrc-file missing: No such file/);
+  folder.write("netrc", "default login ann\n");
+  const alone = await run("--netrc-file", "netrc", "/text");
+  assertEquals(alone.asked[0]!.headers.get("authorization"), `Basic ${btoa("ann:")}`);
   folder.write("netrc", "default login a:b password s\n");
   assertUsage(await run("--netrc-file", "netrc", "/text"), /the login of 127.0.0.1 has a colon/);
 });
