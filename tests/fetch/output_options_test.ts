@@ -11,9 +11,15 @@ import { MODIFIED } from "../support/origin.ts";
 import { writeRecord } from "../support/output.ts";
 import { some } from "../support/thorough.ts";
 
-testOption("--output", "names the file of each URL, the others have their own", async (run) => {
-  const { code, folder } = await run("-o", "a", "--output=b", "/text", "/200x", "/200y?query");
-  assertEquals([code, folder.names], [EXIT.ok, ["200y", "a", "b"]]);
+testOption("--output", "names the file of each URL, the others have their own", async (
+  run,
+  folder,
+) => {
+  folder.write("304", "old");
+  const args = ["-H", 'If-None-Match: "1"', "-o", "a", "--output=b"];
+  const { code, stderr } = await run(...args, "/text", "/200x", "/200y?query", "/304");
+  assertEquals([code, folder.names], [EXIT.ok, ["200y", "304", "a", "b"]]);
+  assertMatch(stderr, /^saved 200y .*\nnot modified: kept 304 \(3 bytes in .*\n$/m);
   assertEquals([folder.text("a"), folder.text("b")], ["text", "body of 200"]);
   assertUsage(await run("-o", "a", "-o", "b", "/text"), /2 --output for 1 URL/);
 });

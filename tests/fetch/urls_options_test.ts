@@ -173,10 +173,10 @@ testOption("--checksum", "checks by a list, a file or a URL", async (run, folder
       ? response("503 Busy", "", ["Retry-After: 0"])
       : response("200 OK", `${SHA256}  text\n`)
   );
-  // as sha256sum and sha512sum print it, and in BSD form
+  // as sha256sum and sha512sum print it, and in BSD form; one by the name in the URL
   folder.write(
     "list",
-    `${"0".repeat(64)}  other\n${SHA256}  a\n${SHA512} *b\nSHA256 (c) = ${SHA256}\n`,
+    `${"0".repeat(64)}  other\n${SHA256}  text\n${SHA512} *b\nSHA256 (c) = ${SHA256}\n`,
   );
   const names = ["a", "b", "c"].flatMap((name) => ["-o", name]);
   const good = await run("--checksum", "list", ...names, "/text", "/text", "/text");
@@ -369,9 +369,10 @@ testOption("--location", "takes cookies along, within a run and a host", async (
       ? response("200 OK", "inside")
       : response("302 Found", "", ["Location: /login"]);
   });
-  const { code, asked } = await command(folder, origin, ["-L", "-o", "f", "/file"]);
-  assertEquals([code, folder.text("f")], [EXIT.ok, "inside"]);
-  assertEquals(asked.map(({ target }) => target), ["/file", "/login", "/file"]);
+  const twice = ["-o", "f", "-o", "g", "/file", "/file"];
+  const { code, asked } = await command(folder, origin, ["-L", ...twice]);
+  assertEquals([code, folder.text("f"), folder.text("g")], [EXIT.ok, "inside", "inside"]);
+  assertEquals(asked.map(({ target }) => target), ["/file", "/login", "/file", "/file"]);
   const loop = await command(folder, origin, ["--max-redirs=3", "/loop"]);
   assertEquals(loop.code, EXIT.redirect);
   assertMatch(loop.stderr, /^fetch: more than 3 redirects; they go in a circle, and .* cookie/);
