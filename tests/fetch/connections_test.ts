@@ -144,8 +144,10 @@ Deno.test("download over several connections notes no byte that the disk did not
       },
   );
   const options = { output: folder.file("f"), connections: 2, retry: 0 };
-  await rejectsWith(EXIT.write, download(origin.url(), options), "No space left on device");
+  const pending = download(origin.url(), options);
+  const { message } = await rejectsWith(EXIT.write, pending, "No space left on device");
   const there = noted(folder);
+  assertEquals(Number(/has (\d+) of/.exec(message)![1]), there);
   assert(there > 0 && there <= 500_000, `${there} bytes are noted`);
 });
 

@@ -144,9 +144,12 @@ testPeer("fetch.ts shows how much came of who knows what, and nothing of what is
 ], async () => {
   await using folder = new Folder();
   await using origin = new Pausing(500_000, "HTTP/1.0 200 OK\r\n\r\n");
-  await using quick = new Origin(() => response("200 OK", "body"));
+  const seen = Promise.withResolvers<void>();
+  await using quick = new Origin(() => [seen.promise, ...response("200 OK", "body")]);
   const args = ["-j2", "-o", "g", "-o", "f\x1b[2J", quick.url(), origin.url()];
   await using running = terminal(folder, 80, args);
+  await running.heard("stdout", /2 files +488\.3 KiB/);
+  seen.resolve();
   await running.heard("stdout", /f\\x1b\[2J +488\.3 KiB +\d+\.\d [KM]iB\/s/);
   origin.goOn();
   const [code, ...lines] = await ended(running, 80);
