@@ -2564,9 +2564,9 @@ class Command {
     if (missing && ![...inputs, ...files, dir].some((path) => `/${missing}`.endsWith(`/${path}`))) {
       files.push(...filesOf(missing.replace(/\.part(\.json)?$/, "")));
     }
-    const hosts = this.#hosts.size > 0 ? [...this.#hosts] : first;
+    const hosts = this.#hosts.size > 0 ? this.#hosts : new Set(first);
     return [
-      ...hosts.length > 0 ? [`net=${hosts.join(",")}`] : [],
+      ...hosts.size > 0 ? [`net=${[...hosts].join(",")}`] : [],
       ...pathNeeds("read", [...files.filter((path) => !isDevice(path)), ...inputs]),
       ...pathNeeds("write", [...dir === undefined ? [] : [dir], ...files]),
     ];

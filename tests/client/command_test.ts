@@ -141,10 +141,12 @@ Deno.test("client.ts - reads no more names than it needs", async () => {
 Deno.test("client.ts -i asks for names until exit, and again after an empty line", async () => {
   const messages: string[] = [];
   await using server = tutorialServer(messages);
-  const { code, stdout, stderr } = await runClient(server.port, ["-i"], "Ada\n\nBob\nexit\nCy\n");
-  assertEquals({ code, stdout }, { code: 0, stdout: "Welcome!\nHello, Ada!\nHello, Bob!\n" });
+  const typed = "Ada\n\nBob\nexit\nCy\n";
+  const { code, stdout, stderr } = await runClient(server.port, ["-i", "Eve"], typed);
+  const replies = ["Eve", "Ada", "Bob"].map((name) => `Hello, ${name}!\n`);
+  assertEquals({ code, stdout }, { code: 0, stdout: `Welcome!\n${replies.join("")}` });
   assertEquals(stderr, "Name: ".repeat(4));
-  assertEquals(messages, ["Ada", "Bob", "exit"]);
+  assertEquals(messages, ["Eve", "Ada", "Bob", "exit"]);
 });
 
 Deno.test("client.ts -i asks for the next name below the reply, not beside it", async () => {
@@ -177,11 +179,13 @@ Deno.test("client.ts -i --lines greets with an empty line, too", async () => {
 Deno.test("client.ts --json shows one object a line", async () => {
   await using server = serve({ port: 0, delay: 0 });
   const { port } = server.addr;
-  const { stdout } = await runClient(port, ["--json", '"小明"']);
+  const args = ["--hostname", "localhost", "-p", `${port}`, "--json", '"小明"'];
+  const { stdout } = await runScript("client.ts", args);
   const [welcome, reply, ...more] = stdout.trim().split("\n").map((line) => JSON.parse(line));
   const address = `127.0.0.1:${port}`;
   const { time, ...rest } = welcome;
-  assertEquals(rest, { event: "welcome", server: address, address, welcome: "Welcome!" });
+  const asked = `localhost:${port}`;
+  assertEquals(rest, { event: "welcome", server: asked, address, welcome: "Welcome!" });
   assertEquals(new Date(time).toISOString(), time);
   assert(time <= reply.time && Date.now() - Date.parse(reply.time) < 60_000, reply.time);
   assert(reply.ms > 0);
@@ -235,8 +239,11 @@ Deno.test("client.ts says what a bad command line should be", async () => {
     [["--max-loss", "1"], /--max-loss is for --ping/],
     [["--max-p99", "1"], /--max-p99 is for --ping/],
     [["--deadline", "1"], /--deadline is for --ping/],
+    [["--interval", "1"], /--interval is for --ping/],
     [["--connect", "Ada"], /--connect, --expect and --gone greet nobody: no NAME/],
+    [["--wait=1", "--gone", "Ada"], /--connect, --expect and --gone greet nobody: no NAME/],
     [["--connect", "--expect", "x"], /--connect and --expect do not go together/],
+    [["--expect", "x", "-i"], /--expect and --interactive do not go together/],
     [["--connect", "--lines"], /--connect and --lines do not go together/],
     [["--wait", "1", "--gone", "--ping"], /--gone and --ping do not go together/],
     [

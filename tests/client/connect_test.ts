@@ -4,13 +4,14 @@
  * @module
  */
 import { assert, assertEquals, assertRejects } from "jsr:@std/assert@^1.0.0";
-import { connect } from "../../client.ts";
+import { connect, probe } from "../../client.ts";
 import { TrioError, writeAll } from "../../mod.ts";
 import { serve } from "../../server.ts";
 import { rejectsWith } from "../support/assertions.ts";
 import { encode } from "../support/bytes.ts";
 import { tutorialServer } from "../support/client.ts";
 import { clientEnds, FakeServer } from "../support/servers.ts";
+import { ManualTimeouts } from "../support/signals.ts";
 
 Deno.test("connect is as the example says, and its greetings queue in order", async () => {
   const messages: string[] = [];
@@ -30,7 +31,7 @@ Deno.test("connect is as the example says, and its greetings queue in order", as
 Deno.test("greet refuses a name that cannot be sent, and goes on", async () => {
   await using server = serve({ port: 0, delay: 0 });
   await using greeter = await connect({ port: server.addr.port });
-  for (const name of ["", "a\nb", "a\r", "exit"]) {
+  for (const name of ["", "a\nb", "a\r", "exit", "half a 😀: \ud83d"]) {
     const error = await assertRejects(() => greeter.greet(name), TrioError);
     assertEquals(error.code, 2);
   }
@@ -95,10 +96,13 @@ Deno.test("exit takes a server that closed after the last reply as one that clos
 });
 
 /** While it lasts, `Deno.connect` gives what `replace` makes of each connection. */
-function connecting(replace: (conn: Deno.TcpConn) => Deno.TcpConn): Disposable {
+function connecting(
+  replace: (conn: Deno.TcpConn) => Deno.TcpConn | Promise<Deno.TcpConn>,
+): Disposable {
   const { connect } = Deno;
   Deno.connect =
-    (async (options: Deno.ConnectOptions) => replace(await connect(options))) as typeof connect;
+    (async (options: Deno.ConnectOptions) =>
+      await replace(await connect(options))) as typeof connect;
   return { [Symbol.dispose]: () => void (Deno.connect = connect) };
 }
 
@@ -119,6 +123,44 @@ Deno.test("connect closes a connection to itself, and takes it for a refused one
     Object.defineProperty(conn, "localAddr", { value: conn.remoteAddr })
   );
   await rejectsWith(7, connect({ port: server.port }), "by itself");
+});
+
+Deno.test("greet waits until a name is written, also for a reply that is faster", async () => {
+  await using server = new FakeServer(async (conn) => {
+    await writeAll(conn, encode("Welcome!Hello, Ada!"));
+    await clientEnds(conn);
+  });
+  const taken = Promise.withResolvers<void>();
+  using _ = connecting((conn) => {
+    const write = conn.write.bind(conn);
+    conn.write = (bytes) => taken.promise.then(() => write(bytes));
+    return conn;
+  });
+  await using greeter = await connect({ port: server.port });
+  let greeted = false;
+  const reply = greeter.greet("Ada").then(() => greeted = true);
+  await new Promise((read) => setTimeout(read, 50)); // the reply has been read by then
+  assert(!greeted);
+  taken.resolve();
+  await reply;
+});
+
+Deno.test("connect gives the server ten seconds if nothing else is said", async () => {
+  using timeouts = new ManualTimeouts();
+  await using server = new FakeServer(() => {});
+  await rejectsWith(52, connect({ port: server.port }));
+  const { ms } = timeouts.made[0]!;
+  assert(ms > 9000 && ms <= 10_000, `${ms} ms`);
+});
+
+Deno.test("probe tells how many milliseconds the connection took, too", async () => {
+  await using server = new FakeServer((conn) => clientEnds(conn));
+  using _ = connecting(async (conn) => {
+    await new Promise((far) => setTimeout(far, 50));
+    return conn;
+  });
+  const { ms } = await probe({ port: server.port });
+  assert(ms > 45, `${ms} ms`);
 });
 
 Deno.test("greet tells how many milliseconds a reply took", async () => {

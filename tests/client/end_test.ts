@@ -56,7 +56,7 @@ for (const [name, expected] of Object.entries(SIGNALS)) {
   });
 }
 
-/** A client that greets as a megabyte, of the output of which only the beginning is read. */
+/** A client that greets as a megabyte, and Ada; only the beginning of its output is read. */
 async function stuck(port: number): Promise<[Deno.ChildProcess, ReadableStreamDefaultReader]> {
   const child = new Deno.Command(Deno.execPath(), {
     args: denoArgs("client.ts", ["-p", `${port}`, "--timeout", "600", "-"]),
@@ -66,7 +66,7 @@ async function stuck(port: number): Promise<[Deno.ChildProcess, ReadableStreamDe
     stderr: "piped",
   }).spawn();
   const input = child.stdin.getWriter();
-  await input.write(encode("x".repeat(1_000_000)));
+  await input.write(encode(`${"x".repeat(1_000_000)}\nAda`));
   await input.close();
   const reader = child.stdout.getReader();
   let shown = "";
@@ -78,14 +78,20 @@ async function stuck(port: number): Promise<[Deno.ChildProcess, ReadableStreamDe
 
 for (const [signals, expected] of [[["SIGINT"], 130], [["SIGINT", "SIGTERM"], 143]] as const) {
   Deno.test(`client.ts ends on ${signals.join(" and ")} while nobody takes its output`, async () => {
+    const answered = Promise.withResolvers<void>();
     await using server = new FakeServer(async (conn) => {
       await writeAll(conn, encode("Welcome!"));
       const buffer = new Uint8Array(64 * 1024);
       for (let n = 0; n < 1_000_000;) n += await conn.read(buffer) ?? 1_000_000;
       await writeAll(conn, encode(`Hello, ${"x".repeat(1_000_000)}!`));
+      await conn.read(buffer);
+      await writeAll(conn, encode("Hello, Ada!"));
+      answered.resolve();
       await clientEnds(conn);
     });
     const [child, stdout] = await stuck(server.port);
+    await answered.promise;
+    await new Promise((read) => setTimeout(read, 50)); // by now it is shown, or would be
     const stderr = child.stderr.getReader();
     const [first, second] = signals;
     child.kill(first);
@@ -99,7 +105,8 @@ for (const [signals, expected] of [[["SIGINT"], 130], [["SIGINT", "SIGTERM"], 14
 Deno.test("client.ts --deadline exits with 23 if nobody takes the statistics", async () => {
   await using server = serve({ port: 0, delay: 0, lines: true, maxMessage: 1_000_000 });
   const name = "x".repeat(100_000); // more than a pipe holds
-  const args = ["-p", `${server.addr.port}`, "--ping", "--lines", "--deadline", "0.2", name];
+  const often = ["--interval", "0", "--deadline", "0.2"];
+  const args = ["-p", `${server.addr.port}`, "--ping", "--lines", ...often, name];
   const child = new Deno.Command(Deno.execPath(), {
     args: denoArgs("client.ts", args),
     cwd: ROOT,
@@ -110,6 +117,8 @@ Deno.test("client.ts --deadline exits with 23 if nobody takes the statistics", a
   assertEquals((await child.status).code, 23);
   assertEquals(stderr, "client: cannot write the output: nobody takes it\n");
   await child.stdout.cancel();
+  const { messages } = server.status(); // one line waits while the next one is waited for
+  assert(messages <= 2, `${messages} replies that nobody took`);
 });
 
 Deno.test({

@@ -7,7 +7,7 @@ import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { writeAll } from "../../mod.ts";
 import { serve } from "../../server.ts";
 import { encode } from "../support/bytes.ts";
-import { greetAda, runClient } from "../support/client.ts";
+import { greetAda, runClient, startClient } from "../support/client.ts";
 import { testPeer } from "../support/peers.ts";
 import { denoArgs, runScript } from "../support/process.ts";
 import { clientEnds, closedPort, FakeServer } from "../support/servers.ts";
@@ -129,6 +129,25 @@ Deno.test("client.ts --deadline does not hide that a server answers no more", as
   assertEquals([code, stderr], [28, ""]);
   assertMatch(stdout, /\nlost seq=2: 127\.0\.0\.1:\d+ did not answer in the last 0\.\d s\n/);
   assertMatch(stdout, /\n2 sent, 1 received, 1 lost \(50 %\), /);
+});
+
+Deno.test("client.ts --deadline takes a question that it cuts in its interval for none", async () => {
+  await using server = greeting((conn, count) => count > 1 ? clientEnds(conn) : undefined);
+  const args = ["--ping", "--interval", "0.8", "--deadline", "1", "Ada"];
+  const { code, stdout } = await runClient(server.port, args); // it is not late yet
+  assertEquals(code, 0);
+  assertMatch(stdout, /\n1 sent, 1 received, 0 lost/);
+});
+
+Deno.test("client.ts --ping --wait counts from when the server accepts", async () => {
+  const port = closedPort();
+  const args = ["--ping", "--connect", "-c1", "--wait", "600", "-v"];
+  await using waiting = startClient(port, args);
+  await waiting.heard("stderr", /refused/);
+  await using _server = serve({ port, delay: 0 });
+  const { code, stdout } = await waiting.ended();
+  assertEquals(code, 0);
+  assertMatch(stdout, /\n1 sent, 1 received, 0 lost/);
 });
 
 Deno.test("client.ts --ping ends with the last reply, whatever time is left", async () => {

@@ -12,7 +12,7 @@ import { makeCertificates } from "../support/certificates.ts";
 import { runClient } from "../support/client.ts";
 import { testPeer } from "../support/peers.ts";
 import { runScript } from "../support/process.ts";
-import { copy, FakeServer, TlsServer } from "../support/servers.ts";
+import { clientEnds, copy, FakeServer, TlsServer } from "../support/servers.ts";
 
 testPeer(
   "client.ts --cacert trusts those certificates, and only for their names",
@@ -91,3 +91,21 @@ testPeer(
     assertEquals({ code, stdout, stderr }, { code: 0, stdout: "Welcome!\n", stderr: "" });
   },
 );
+
+testPeer("connect tells what is no TLS from the end of it", ["openssl"], async () => {
+  await using certificates = await makeCertificates();
+  const { good, caCerts } = certificates;
+  await using service = new TlsServer(good, async (conn) => {
+    await writeAll(conn, encode("Welcome!"));
+    await clientEnds(conn);
+  });
+  const greeted = Promise.withResolvers<void>();
+  await using middle = new FakeServer(async (conn) => {
+    using behind = await Deno.connect({ port: service.port });
+    greeted.promise.then(() => conn.write(encode("Server going down\n")));
+    await Promise.all([copy(conn, behind), copy(behind, conn)]);
+  });
+  await using greeter = await connect({ port: middle.port, tls: true, caCerts });
+  greeted.resolve();
+  await rejectsWith(56, greeter.greet("Ada"), " broke: ");
+});

@@ -11,16 +11,25 @@ import { makeCertificates } from "../support/certificates.ts";
 import { runClient, startClient } from "../support/client.ts";
 import { find, testPeer } from "../support/peers.ts";
 import { denoArgs, Running, runScript } from "../support/process.ts";
-import { closedPort, copy, FakeServer, FullListener, TlsServer } from "../support/servers.ts";
+import {
+  clientEnds,
+  closedPort,
+  copy,
+  FakeServer,
+  FullListener,
+  TlsServer,
+} from "../support/servers.ts";
 
 Deno.test("client.ts --gone waits until nobody accepts any more", async () => {
-  const accepted = Promise.withResolvers<void>();
-  const server = new FakeServer((_, count) => {
+  const accepted = Promise.withResolvers<void>(), left = Promise.withResolvers<void>();
+  const server = new FakeServer(async (conn, count) => {
     if (count === 3) accepted.resolve();
+    await clientEnds(conn);
+    if (count === 1) left.resolve();
   });
   const { port } = server;
   await using waiting = startClient(port, ["--wait", "60", "--gone", "-v"]);
-  await accepted.promise;
+  await Promise.all([accepted.promise, left.promise]);
   await server[Symbol.asyncDispose]();
   const { code, stdout, stderr } = await waiting.ended();
   assertEquals({ code, stdout }, { code: 0, stdout: `127.0.0.1:${port} is gone\n` });

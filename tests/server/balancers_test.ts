@@ -30,7 +30,7 @@ async function greetDuring(port: number, work: Promise<void>): Promise<number> {
       await caller.asks("Ada", "Hello, Ada!");
       await caller.says("exit");
       await caller.hearsEnd();
-      await pause(5); // the members need the processor, too
+      await pause(20); // the members need the processor, too
     }
   }));
   await worked;

@@ -285,7 +285,7 @@ Deno.test("server.ts needs to be allowed no more than the address it listens on"
 
 Deno.test("server.ts --help has lines for a screen, and --version is a version", async () => {
   const [help, h, version] = await Promise.all(
-    ["--help", "-h", "--version"].map((option) => runScript("server.ts", [option])),
+    ["--help", "-h 9999", "--version 9999"].map((args) => runScript("server.ts", args.split(" "))),
   );
   assertEquals([help!.code, help!.stderr, help!.stdout], [0, "", h!.stdout]);
   const lines = help!.stdout.trimEnd().split("\n");

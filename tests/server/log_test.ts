@@ -8,6 +8,7 @@ import { Caller, ServerProcess } from "../support/caller.ts";
 import { Folder } from "../support/folder.ts";
 import { testPeer } from "../support/peers.ts";
 import { run } from "../support/process.ts";
+import { closedPort } from "../support/servers.ts";
 
 /** So many connections, 32 at a time, each of which sends `first` and is welcomed. */
 async function connects(port: number, count: number, first = "") {
@@ -52,8 +53,14 @@ testPeer(
     assertMatch(log, /^Waiting for connection\.\.\.\n(Accept new |Connection )/);
     assert(log.trimEnd().split("\n").length > 500);
     await connects(port, 1000, HEADER); // the pipe is full again
-    assertEquals((await server.stop("SIGTERM")).code, 0);
+    await connects(port, 32, "PROXY TCP4 192.0.2.1 192.0.2.2 5000 9999\r\n");
+    const stopped = server.stop("SIGTERM");
+    while (log.match(/from 192\.0\.2\.1:5000 closed\.\n/g)?.length !== 32) {
+      log += new TextDecoder().decode(buffer.subarray(0, await reader.read(buffer) ?? 0));
+    }
+    assertEquals((await stopped).code, 0);
     await server.heard("stderr", /\nserver: ended, .* [\d,]+ log lines dropped, up/);
+    assertEquals(server.stderr.match(/lines of the log are missing/g)?.length, 1);
   },
 );
 
@@ -81,6 +88,22 @@ testPeer("server.ts begins a new line after one that a full disk has torn", ["ba
   assert(lines.length > 40); // 2 KiB of them
   for (const line of lines) assert(!/.(Accept|Connection from)/.test(line), line);
   assert(lines.includes(""), "a line may be torn where the disk was full");
+});
+
+testPeer("server.ts counts the warnings that nobody took, too", ["bash"], async () => {
+  await using folder = new Folder("log");
+  const file = folder.file("log"), port = closedPort();
+  const args = [`--port=${port}`, "--delay=0", "--lines", "--max-message=1"];
+  await using server = new ServerProcess(args, ["bash", (deno) => {
+    const limited = `trap "" XFSZ; ulimit -S -f 1; exec "$0" "$@" 2>> "${file}"`;
+    return ["-c", limited, Deno.execPath(), ...deno];
+  }]);
+  await server.heard("stdout", /Waiting/);
+  for (let n = 0; n < 2; n++) await connects(port, 32, "too long\n"); // the first are 2 KiB
+  await server.heard("stdout", /( closed\.[^]*){64}/);
+  await run("prlimit", [`--pid=${server.child.pid}`, "--fsize=unlimited:unlimited"]);
+  assertEquals((await server.stop("SIGTERM")).code, 0);
+  assertMatch(folder.text("log"), /ended, 64 connections .*, \d+ log lines dropped, up/);
 });
 
 for (const quiet of [true, false]) {

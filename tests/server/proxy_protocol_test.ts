@@ -86,6 +86,14 @@ Deno.test("serve with proxyProtocol closes a connection without a header, and sa
   );
 });
 
+Deno.test("shutdown says nothing of a connection that was never let in", async () => {
+  await using server = quickServer({ proxyProtocol: true, grace: 0.1 });
+  using _silent = await Caller.dial(server.port);
+  await server.shutdown();
+  assertEquals(server.status().total, 1);
+  assertEquals(server.events.slice(1), []);
+});
+
 Deno.test("serve counts maxPerAddress by the clients, not by the balancer", async () => {
   await using server = quickServer({ proxyProtocol: true, maxPerAddress: 1 });
   const from = (client: number) => `PROXY TCP4 192.0.2.${client} 127.0.0.1 5000 9999\r\n`;

@@ -175,6 +175,18 @@ Deno.test("shutdown goes on accepting and answering for drain", async () => {
   await refuses(server.port);
 });
 
+Deno.test("shutdown takes drain for no part of grace", async () => {
+  await using server = quickServer({ drain: 1.2, grace: 2 });
+  using caller = await Caller.call(server.port);
+  const from = performance.now(), ended = server.shutdown();
+  while (performance.now() - from < 1500) { // half of the grace is over after 2200
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    await caller.asks("Ada", "Hello, Ada!");
+  }
+  await caller.hearsEnd();
+  await ended;
+});
+
 Deno.test("serve counts the replies that grace has cut, and says so", async () => {
   await using server = quickServer({ delay: 1e9, grace: 0.05 });
   using one = await Caller.call(server.port), two = await Caller.call(server.port);
