@@ -264,6 +264,7 @@ class Peer {
   idle = 0;
   /** Milliseconds that it has been connected, likewise. */
   age = 0;
+  #closed = false;
   #wake?: () => void;
 
   constructor(readonly conn: Conn, public address: Address, readonly conversation: Conversation) {
@@ -286,8 +287,9 @@ class Peer {
     return this.conn.read(this.conversation.free);
   }
 
-  /** Waits; close() ends the wait. */
+  /** Waits; close() ends the wait, also where it came in the turn of the read before it. */
   sleep(milliseconds: number): Promise<void> {
+    if (this.#closed) return Promise.resolve();
     this.idle = -Infinity; // it is us who wait
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, Math.min(milliseconds, MAX_TIMER_MS));
@@ -323,12 +325,10 @@ class Peer {
 
   /** Closes the connection, whatever it is doing; nothing if it is closed. */
   close() {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#wake?.();
-    try {
-      this.conn.close();
-    } catch (error) {
-      if (!(error instanceof Deno.errors.BadResource)) throw error;
-    }
+    this.conn.close();
   }
 }
 
@@ -543,7 +543,9 @@ class Server implements GreetingServer {
         // after a connection, the runtime asks the kernel for the next one here and now: if there
         // is none, the queue is empty at this moment, and nobody in it is reset
         if (this.#lastCall && await isPending(accepting)) this.#close(listener);
-        this.#attend(await accepting);
+        const conn = await accepting;
+        if (this.#over.signal.aborted) return conn.close(); // both in one turn
+        this.#attend(conn);
       } catch (error) {
         if (!this.#listeners.has(listener)) return;
         if (isPeerGone(error)) continue;

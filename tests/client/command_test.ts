@@ -263,12 +263,13 @@ Deno.test("client.ts says what a bad command line should be", async () => {
 });
 
 Deno.test("client.ts says which permission is missing and how to grant it", async () => {
-  const network = await runScript("client.ts", ["-p", "8000", "小明"], { permissions: [] });
+  const args = ["--hostname", "[::1]:8000", "小明"];
+  const network = await runScript("client.ts", args, { permissions: [] });
   assertEquals(network.code, 77);
   assertEquals(
     network.stderr,
-    `client: net access to "127.0.0.1:8000" is not granted ` +
-      `(run: deno run --allow-net=127.0.0.1:8000 ${ROOT}client.ts -p 8000 '小明')\n`,
+    `client: net access to "[::1]:8000" is not granted (run: deno run ` +
+      `'--allow-net=[::1]:8000' ${ROOT}client.ts --hostname '[::1]:8000' '小明')\n`,
   );
   const file = await runScript("client.ts", ["--cacert", "ca's.pem"], { permissions: [] });
   assertEquals(file.code, 77);

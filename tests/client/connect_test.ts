@@ -117,12 +117,44 @@ Deno.test("connect closes a connection that is made when its signal aborts", asy
   ); // an open connection would fail the test
 });
 
+Deno.test("disposing of a Greeter waits until nothing of it is under way", async () => {
+  let reading = 0;
+  using _ = connecting((conn) => {
+    const read = conn.read.bind(conn);
+    conn.read = async (buffer) => {
+      reading++;
+      try {
+        return await read(buffer);
+      } finally {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        reading--;
+      }
+    };
+    return conn;
+  });
+  await using server = tutorialServer([]);
+  const greeter = await connect({ port: server.port });
+  assertEquals(reading, 1);
+  await greeter[Symbol.asyncDispose]();
+  assertEquals(reading, 0);
+});
+
 Deno.test("connect closes a connection to itself, and takes it for a refused one", async () => {
   await using server = new FakeServer((conn) => clientEnds(conn));
   using _ = connecting((conn) =>
     Object.defineProperty(conn, "localAddr", { value: conn.remoteAddr })
   );
   await rejectsWith(7, connect({ port: server.port }), "by itself");
+});
+
+Deno.test("connect takes the same port of another address for no connection to itself", async () => {
+  await using server = tutorialServer([]);
+  using _ = connecting((conn) => {
+    const value = { ...conn.remoteAddr, hostname: "127.0.0.2" };
+    return Object.defineProperty(conn, "localAddr", { value });
+  });
+  await using greeter = await connect({ port: server.port });
+  assertEquals(greeter.welcome, "Welcome!");
 });
 
 Deno.test("greet waits until a name is written, also for a reply that is faster", async () => {

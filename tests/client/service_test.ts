@@ -60,6 +60,11 @@ Deno.test("probe sends all that is to be sent, though no answer is expected", as
   assertEquals(await promise, sent.length);
 });
 
+Deno.test("probe fails when what is to be sent is not taken", async () => {
+  await using server = new FakeServer(async (conn) => void await conn.read(new Uint8Array(1)));
+  await rejectsWith(56, probe({ port: server.port, send: new Uint8Array(10_000_000) }), "broke");
+});
+
 Deno.test("client.ts --expect shows what came instead, and exits with 1", async () => {
   await using server = echoing("220 hi\r\n");
   const { code, stdout, stderr } = await runClient(server.port, ["--expect", "220 ho"]);

@@ -61,9 +61,11 @@ testPeer("connect takes no untrusted certificate for what may pass", ["openssl"]
 
 Deno.test("client.ts --tls exits with 35 where no TLS is spoken", async () => {
   await using server = new FakeServer((conn) => writeAll(conn, encode("Welcome!")));
-  const { code, stderr } = await runClient(server.port, ["--tls"]);
-  assertEquals(code, 35);
-  assertMatch(stderr, /^client: TLS handshake with .* failed: .*\n$/);
+  for (const option of ["--tls", "--servername=localhost"]) {
+    const { code, stderr } = await runClient(server.port, [option]);
+    assertEquals(code, 35);
+    assertMatch(stderr, /^client: TLS handshake with .* failed: .*\n$/);
+  }
 });
 
 testPeer(

@@ -83,22 +83,56 @@ Deno.test("serve does not wait after a connection that ended in the queue, nor w
   assertEquals(server.events.slice(1), [{ event: "accept", peer: caller.address }]);
 });
 
-Deno.test("serve sends each reply at once, and has the kernel look for dead peers", async () => {
-  const set: string[] = [];
-  using _ = listening((listen) => (options) => {
+/** Listeners whose connections are what `change` makes of them. */
+function accepting(change: (conn: Deno.TcpConn) => void): Disposable {
+  return listening((listen) => (options) => {
     const listener = listen(options), accept = listener.accept.bind(listener);
     listener.accept = async () => {
       const conn = await accept();
-      const { setNoDelay, setKeepAlive } = conn;
-      conn.setNoDelay = () => (set.push("no delay"), setNoDelay.call(conn));
-      conn.setKeepAlive = () => (set.push("keep alive"), setKeepAlive.call(conn));
+      change(conn);
       return conn;
     };
     return listener;
   });
+}
+
+Deno.test("serve sends each reply at once, and has the kernel look for dead peers", async () => {
+  const set: string[] = [];
+  using _ = accepting((conn) => {
+    const { setNoDelay, setKeepAlive } = conn;
+    conn.setNoDelay = () => (set.push("no delay"), setNoDelay.call(conn));
+    conn.setKeepAlive = () => (set.push("keep alive"), setKeepAlive.call(conn));
+  });
   await using server = quickServer();
   using _caller = await Caller.call(server.port);
   assertEquals(set, ["no delay", "keep alive"]);
+});
+
+Deno.test("serve ends at once also for who is accepted in the same moment", async () => {
+  const atOnce = new AbortController();
+  using _ = accepting(() => atOnce.abort());
+  const server = quickServer({ signal: atOnce.signal });
+  using caller = await Caller.dial(server.port);
+  await server.finished;
+  assertEquals(server.events.length, 1);
+  await caller.conn.read(new Uint8Array(9)).catch(() => {}); // an end, or a reset
+});
+
+Deno.test("serve ends at once also for who says something in the same moment", async () => {
+  const atOnce = new AbortController();
+  using _ = accepting((conn) => {
+    const read = conn.read.bind(conn);
+    conn.read = async (buffer) => {
+      const n = await read(buffer);
+      atOnce.abort();
+      return n;
+    };
+  });
+  const server = quickServer({ signal: atOnce.signal, delay: 1e9 });
+  using caller = await Caller.call(server.port);
+  await caller.says("Ada");
+  await server.finished; // the test would take as long as the delay
+  await caller.hearsEnd();
 });
 
 Deno.test("serve warns again of what concerns no single peer after a minute", async () => {
