@@ -455,7 +455,7 @@ class Exchange implements Source, Disposable {
 
   /** Sends the request and reads the final head. */
   async ask(): Promise<void> {
-    const { method = "GET", stallTimeout = 60, compressed } = this.#options;
+    const { method = "GET", compressed } = this.#options, stallTimeout = this.#stallTimeout;
     const proxy = this.#url.protocol === "http:" && this.#proxy?.protocol === "http:"
       ? this.#proxy
       : undefined;
@@ -491,7 +491,8 @@ class Exchange implements Source, Disposable {
 
   /** Connects to the URL's host, or through its proxy, and starts TLS for https. */
   async #connect() {
-    const { connectTimeout = 30, onDialogue, onConnect } = this.#options;
+    const { connectTimeout = OPTIONS["connect-timeout"].default } = this.#options;
+    const { onDialogue, onConnect } = this.#options;
     const tls = this.#url.protocol === "https:";
     const late = `no connection to ${this.#url.host} within ${connectTimeout} s`;
     this.#limit(connectTimeout, "connect", late);
@@ -654,7 +655,7 @@ class Exchange implements Source, Disposable {
       this.#early = this.#early.subarray(n);
       return n;
     }
-    const { stallTimeout = 60 } = this.#options;
+    const stallTimeout = this.#stallTimeout;
     while (!this.#reader.done) {
       this.#limit(stallTimeout, "stall", `no byte of the body within ${stallTimeout} s`);
       const n = await this.#receive(p);
@@ -684,6 +685,10 @@ class Exchange implements Source, Disposable {
   }
 
   // Ending it
+
+  get #stallTimeout(): number {
+    return this.#options.stallTimeout ?? OPTIONS["stall-timeout"].default;
+  }
 
   #limit(seconds: number, topic: string, what: string) {
     const reason = () => new TransientError(EXIT.timeout, `timed out: ${what}`, { topic });
@@ -2559,9 +2564,9 @@ class Command {
     if (missing && ![...inputs, ...files, dir].some((path) => `/${missing}`.endsWith(`/${path}`))) {
       files.push(...filesOf(missing.replace(/\.part(\.json)?$/, "")));
     }
-    const hosts = this.#hosts.size > 0 ? [...this.#hosts] : first;
+    const hosts = this.#hosts.size > 0 ? this.#hosts : new Set(first);
     return [
-      ...hosts.length > 0 ? [`net=${hosts.join(",")}`] : [],
+      ...hosts.size > 0 ? [`net=${[...hosts].join(",")}`] : [],
       ...pathNeeds("read", [...files.filter((path) => !isDevice(path)), ...inputs]),
       ...pathNeeds("write", [...dir === undefined ? [] : [dir], ...files]),
     ];

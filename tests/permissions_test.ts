@@ -200,7 +200,7 @@ const HINTED: { args: string[]; read?: string; write?: string; saved?: string }[
   { args: ["-o", "f"], read: "f,f.part,f.part.json", write: "f,f.part,f.part.json" },
   { args: ["-C", "-o", "./f"], read: "f,f.part,f.part.json" },
   { args: ["--output-dir", "d", "-o", "f"], write: "d,d/f,d/f.part,d/f.part.json", saved: "d/f" },
-  { args: ["-o", "-"] },
+  { args: ["-o", "-", "-o", "-"] },
   { args: ["-H", `X: ${"y".repeat(3000)}`, "-o", "/dev/null"], write: "/dev/null" },
   { args: ["-o", `it's $(x) "*" ~`], saved: `it's $(x) "*" ~` },
   // the runtime cannot be told a name with a comma
@@ -221,15 +221,17 @@ for (const { args, read, write, saved = "f" } of HINTED) {
     await Deno.mkdir(folder.file("c,d"));
     await Deno.symlink(folder.file("target"), folder.file("link"));
     const options = { cwd: folder.path, permissions: [] };
-    const words = [...args, `http://127.0.0.1:${server.port}/f`];
+    const url = `http://127.0.0.1:${server.port}/f`, twice = args.length === 4 && args[3] === "-";
+    const words = [...args, url, ...twice ? [url] : []];
     let { code, stdout, stderr } = await runScript("fetch.ts", words, options), hint = "";
     for (let n = 0; code === 77 && n < 2; n++) {
-      hint = stderr.match(NOT_GRANTED)?.[3] ?? "";
+      hint = stderr.slice(stderr.lastIndexOf("fetch: ")).match(NOT_GRANTED)?.[3] ?? "";
       assert(hint, stderr);
       ({ code, stdout, stderr } = await run("sh", ["-c", hint], options));
     }
     assertEquals(code, 0, `${hint}\n${stderr}`);
-    if (args[1] === "-") assert(stdout === "Hello\n");
+    assert(hint.includes(` --allow-net=127.0.0.1:${server.port} `), hint);
+    if (twice) assertEquals(stdout, "Hello\nHello\n");
     else if (!args.includes("/dev/null")) assertEquals(folder.text(saved), "Hello\n");
     if (read) assert(hint.includes(` --allow-read=${read} `), hint);
     if (write) assert(hint.includes(` --allow-write=${write} `), hint);

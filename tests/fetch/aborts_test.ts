@@ -203,6 +203,9 @@ Deno.test("request and download leave no listener on their signal, and no time l
     () => request("http://127.0.0.1:1/", { signal, proxy: "gopher://a" }),
     TrioError,
   );
+  await assertRejects(() => request(origin.url(), { signal, headers: ["no line"] }), TrioError);
+  const headers = 5 as unknown as string[];
+  await assertRejects(() => request(origin.url(), { signal, headers }), TrioError);
   for (const path of ["/again", "/cut"]) {
     const options = { output: folder.file("f"), retry: 0, signal };
     await download(origin.url(path), options).catch(() => {});

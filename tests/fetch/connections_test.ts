@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
+import { assert, assertEquals, assertRejects } from "jsr:@std/assert@^1.0.0";
 import { download, type Progress } from "../../fetch.ts";
 import { EXIT } from "../../mod.ts";
 import { RateLimit } from "../../protocol/rate.ts";
@@ -16,6 +16,7 @@ import { Folder } from "../support/folder.ts";
 import { type Answer, type Asked, HOLD, Origin } from "../support/origin.ts";
 import { replaced } from "../support/replaced.ts";
 import { redirect, response } from "../support/replies.ts";
+import { soon } from "../support/servers.ts";
 
 /** Enough for three connections, and bytes of nothing. */
 const FILE = noise(3_300_000, 1), NOISE = noise(3_300_000, 2);
@@ -143,8 +144,10 @@ Deno.test("download over several connections notes no byte that the disk did not
       },
   );
   const options = { output: folder.file("f"), connections: 2, retry: 0 };
-  await rejectsWith(EXIT.write, download(origin.url(), options), "No space left on device");
+  const pending = download(origin.url(), options);
+  const { message } = await rejectsWith(EXIT.write, pending, "No space left on device");
   const there = noted(folder);
+  assertEquals(Number(/has (\d+) of/.exec(message)![1]), there);
   assert(there > 0 && there <= 500_000, `${there} bytes are noted`);
 });
 
@@ -203,4 +206,49 @@ Deno.test("download reads no more at a time than its limit of speed says, over a
     await download(origin.url(), { output: folder.file("f"), connections, limitRate: slow });
     assertEquals(Math.max(...taken) <= 50_000, true, `${Math.max(...taken)} bytes at once`);
   }
+});
+
+/** While others wait: the answer to the second connection, and how long a pause is. */
+// deno-fmt-ignore
+const WAITING: [what: string, answer: (first: number, last: number) => Answer, pause: number][] = [
+  ["for an answer", () => [HOLD], 0],
+  ["for bytes", (first, last) => [part(first, last)[0], FILE.subarray(first, first + 1000), HOLD], 0],
+  ["for their turn", part, 900_000],
+];
+
+for (const [what, answer, pause] of WAITING) {
+  Deno.test(`download ends all connections with its signal while they wait ${what}`, async () => {
+    await using folder = new Folder();
+    const asked = Promise.withResolvers<void>(), abort = new AbortController();
+    await using origin = new Origin((request) => {
+      const range = rangeOf(request), [head, body] = response("200 OK", FILE, [ETAG]);
+      if (range) asked.resolve();
+      return range ? answer(...range) : [head, body.subarray(0, 1000), HOLD];
+    });
+    const reason = new Error("enough");
+    asked.promise.then(() => setTimeout(() => abort.abort(reason), 50));
+    const slow = Object.assign(new RateLimit(Infinity), { take: () => pause });
+    const options = { output: folder.file("f"), connections: 2, limitRate: slow, retry: 0 };
+    const pending = download(origin.url(), { ...options, signal: abort.signal });
+    const ended = assertRejects(() => pending, Error);
+    await soon(ended.then((error) => assert(error === reason, `${error}`)));
+  });
+}
+
+Deno.test("download ends all connections when the disk fails while another waits for an answer", async () => {
+  await using folder = new Folder();
+  const asked = Promise.withResolvers<void>();
+  await using origin = new Origin((request) => {
+    if (rangeOf(request)) return asked.resolve(), [HOLD];
+    const [head, body] = response("200 OK", FILE, [ETAG]);
+    return [head, asked.promise, body];
+  });
+  using _ = replaced(
+    Deno.FsFile.prototype,
+    "write",
+    () => () => Promise.reject(new Error("No space left on device (os error 28)")),
+  );
+  const options = { output: folder.file("f"), connections: 2, retry: 0 };
+  const failed = rejectsWith(EXIT.write, download(origin.url(), options), "No space left");
+  await soon(failed.then(() => {}));
 });

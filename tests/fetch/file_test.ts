@@ -144,10 +144,11 @@ Deno.test("download gives what replaces FILE its permissions", async () => {
   await using folder = new Folder();
   await using origin = new Origin((asked) => serveResource(asked, { body: BODY }));
   const file = folder.write("f", "old");
-  for (const mode of [0o600, 0o750, 0o444, 0o666]) {
+  for (const mode of [0o600, 0o750, 0o444, 0o666, 0o2755]) {
     Deno.chmodSync(file, mode);
+    const before = Deno.statSync(file).mode;
     await download(origin.url(), { output: file });
-    assertEquals(Deno.statSync(file).mode! & 0o777, mode);
+    assertEquals(Deno.statSync(file).mode, before);
   }
 });
 
@@ -171,7 +172,8 @@ Deno.test("download follows no link in the place of FILE.part", async () => {
   Deno.symlinkSync("precious", folder.file("f.part"));
   for (const resume of [false, true]) {
     const options = { output: folder.file("f"), resume };
-    await rejectsWith(EXIT.write, download(origin.url(), options));
+    const pending = download(origin.url(), options);
+    await rejectsWith(EXIT.write, pending, "f.part: it is no regular file");
     assertEquals(folder.text("precious"), "old");
     assertEquals(folder.names, ["f.part", "precious"]);
   }

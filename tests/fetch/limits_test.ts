@@ -14,6 +14,7 @@ import { each, runScript } from "../support/process.ts";
 import { seeingConnections } from "../support/replaced.ts";
 import { CHUNKED, HELLO, OK, RECORD, redirect } from "../support/replies.ts";
 import { clientEnds, FakeServer, FullListener, readHead, urlOf } from "../support/servers.ts";
+import { ManualTimeouts } from "../support/signals.ts";
 
 /** Short enough for a test, long enough for a loopback connection. */
 const LIMIT_S = 0.1;
@@ -200,6 +201,45 @@ Deno.test("request waits no longer for a server that takes no request than for o
     };
   });
   await passes("stall-timeout", get(urlOf(server), { stallTimeout: LIMIT_S, maxTime: 9 }));
+});
+
+Deno.test("HttpResponse waits no longer for the bytes of a chunk than for its size", async () => {
+  const headRead = Promise.withResolvers<void>();
+  await using server = new FakeServer(async (conn) => {
+    await readHead(conn);
+    await writeAll(conn, bytesOf(CHUNKED));
+    await headRead.promise;
+    await writeAll(conn, bytesOf("5\r\n"));
+    await clientEnds(conn);
+  });
+  using response = await request(urlOf(server), { stallTimeout: LIMIT_S, maxTime: 9 });
+  headRead.resolve();
+  await passes("stall-timeout", response.read(new Uint8Array(9)));
+});
+
+Deno.test("request has the limits of the command where it is given none", async () => {
+  const headAsked = Promise.withResolvers<void>(), goOn = Promise.withResolvers<void>();
+  await using server = new FakeServer(async (conn) => {
+    await readHead(conn);
+    headAsked.resolve();
+    await goOn.promise;
+    await writeAll(conn, bytesOf(`${OK}\r\n`));
+    await clientEnds(conn);
+  });
+  using timeouts = new ManualTimeouts();
+  const seconds = () => Math.round(timeouts.made.at(-1)!.ms / 10_000) * 10;
+  const asking = request(urlOf(server));
+  await headAsked.promise;
+  assertEquals(seconds(), 30, "for the connection");
+  timeouts.made.at(-1)!.pass();
+  assertEquals(seconds(), 60, "for the head");
+  goOn.resolve();
+  using response = await asking;
+  timeouts.made.at(-1)!.pass(); // nobody reads
+  const { length } = timeouts.made, reading = response.read(new Uint8Array(9)).catch(() => {});
+  assertEquals([timeouts.made.length, seconds()], [length + 1, 60], "for the body");
+  response.close();
+  await reading;
 });
 
 Deno.test("request waits on while interim replies come (RFC 9110 15.2)", async () => {

@@ -8,10 +8,10 @@ import { EXIT, VERSION } from "../../mod.ts";
 import { SHA256, testOption } from "../support/options.ts";
 
 testOption("--timing", "shows where the time of each exchange went, as bars", async (run) => {
-  const { code, stderr, origin } = await run("--timing", "/hop1");
+  const { code, stderr, origin } = await run("--timing", "--silent", "/hop1");
   assertEquals(code, EXIT.ok);
   const lines = stderr.trimEnd().split("\n");
-  assertEquals(lines.length, 2 * 6 + 1);
+  assertEquals(lines.length, 2 * 6);
   const names = ["name lookup", "TCP", "TLS", "first byte", "transfer"];
   for (const [start, path] of [[0, "/hop1"], [6, "/text"]] as const) {
     assertEquals(lines[start], origin.url(path));
@@ -81,8 +81,9 @@ testOption("--json", "keeps out of the body and of the terminal's way", async (r
     ["constructor", ["c"]],
     ["set-cookie", ["a=b"]],
   ]);
-  const head = JSON.parse((await run("--json", "-I", "/text")).stdout);
+  const asked = await run("--json", "--timing", "-I", "/text"), head = JSON.parse(asked.stdout);
   assertEquals([head.version, head.status, head.file], [1, 200, undefined]);
+  assertMatch(asked.stderr, /^ {2}first byte +\d+\.\d ms/m);
 });
 
 testOption("--silent", "says nothing but errors", async (run) => {

@@ -11,9 +11,15 @@ import { MODIFIED } from "../support/origin.ts";
 import { writeRecord } from "../support/output.ts";
 import { some } from "../support/thorough.ts";
 
-testOption("--output", "names the file of each URL, the others have their own", async (run) => {
-  const { code, folder } = await run("-o", "a", "--output=b", "/text", "/200x", "/200y?query");
-  assertEquals([code, folder.names], [EXIT.ok, ["200y", "a", "b"]]);
+testOption("--output", "names the file of each URL, the others have their own", async (
+  run,
+  folder,
+) => {
+  folder.write("304", "old");
+  const args = ["-H", 'If-None-Match: "1"', "-o", "a", "--output=b"];
+  const { code, stderr } = await run(...args, "/text", "/200x", "/200y?query", "/304");
+  assertEquals([code, folder.names], [EXIT.ok, ["200y", "304", "a", "b"]]);
+  assertMatch(stderr, /^saved 200y .*\nnot modified: kept 304 \(3 bytes in .*\n$/m);
   assertEquals([folder.text("a"), folder.text("b")], ["text", "body of 200"]);
   assertUsage(await run("-o", "a", "-o", "b", "/text"), /2 --output for 1 URL/);
 });
@@ -79,11 +85,10 @@ testOption("--max-filesize", "takes bytes, K, M or G", async (run) => {
 });
 
 testOption("--sha256", "checks the file, in small or capital digits", async (run, folder) => {
-  const digests = ["--sha256", SHA256, "--sha256", SHA256.toUpperCase()];
-  assertEquals(
-    (await run(...digests, "-o", "text", "-o", "again", "/text", "/text")).code,
-    EXIT.ok,
-  );
+  const file = await crypto.subtle.digest("SHA-256", new Uint8Array(noise(256)));
+  const capitals = new Uint8Array(file).toHex().toUpperCase();
+  const digests = ["--sha256", SHA256, "--sha256", capitals];
+  assertEquals((await run(...digests, "/text", "/file")).code, EXIT.ok);
   folder.write("text", "old");
   const { code, stderr } = await run("--sha256", SHA256.replace("9", "8"), "/text");
   assertEquals([code, folder.text("text")], [EXIT.checksum, "old"]);

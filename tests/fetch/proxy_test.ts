@@ -89,6 +89,15 @@ Deno.test("request takes the proxy of the scheme, with or without http:// before
   assertEquals(await get(urlOf(server), { proxy: here, noProxy: "127.0.0.1" }), "direct");
 });
 
+Deno.test("fetch.ts asks a proxy for a list of checksums, too", async () => {
+  await using folder = new Folder();
+  const heads: string[] = [];
+  await using proxy = new FakeServer(replying(HELLO, heads));
+  const args = ["--checksum", "http://a.example/list", "-x", urlOf(proxy), "http://b.example/"];
+  const { code } = await runScript("fetch.ts", args, { cwd: folder.path });
+  assertEquals([code, heads.map((head) => head.split(" ")[1])], [90, ["http://a.example/list"]]);
+});
+
 Deno.test("request shows a proxy's refusal of http as any status", async () => {
   await using folder = new Folder();
   await using proxy = new FakeServer(
@@ -251,6 +260,7 @@ Deno.test("fetch.ts takes proxies from the environment, -x before them", async (
     [{ http_proxy: urlOf(a) }, ["-x", urlOf(b)], "b"],
     [{ https_proxy: urlOf(tunnel) }, [`https://${here}/`], /403 No tunnel/],
     [{ HTTPS_PROXY: urlOf(tunnel) }, [`https://${here}/`], /403 No tunnel/],
+    [{ all_proxy: urlOf(tunnel), http_proxy: urlOf(a) }, [`https://${here}/`], /403 No tunnel/],
   ];
   for (const [env, words, expected] of cases) {
     await t.step(`${Object.keys(env)} ${words}`, async () => {

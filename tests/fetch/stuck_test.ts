@@ -92,6 +92,8 @@ Deno.test("fetch.ts says that stdout is full, and ends with 23", async () => {
     assertEquals(code, EXIT.write, `${args}: ${stderr}`);
     assertMatch(stderr, /^fetch: cannot write (to )?stdout: No space left on device\b.*\n$/m);
   }
+  const args = ["--json", "-o", "f", "ftp://a.example/"]; // whose error is the one that counts
+  assertEquals((await redirected(folder, ">/dev/full", args)).code, EXIT.unexpected);
 });
 
 Deno.test("fetch.ts ends as it would though stderr is full, or gone", async () => {

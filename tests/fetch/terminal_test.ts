@@ -13,7 +13,7 @@ import { writeRecord } from "../support/output.ts";
 import { testPeer } from "../support/peers.ts";
 import { denoArgs, Running } from "../support/process.ts";
 import { response } from "../support/replies.ts";
-import { BACKSPACE, CTRL_C, CTRL_U, inTerminal } from "../support/terminal.ts";
+import { BACKSPACE, CTRL_C, CTRL_D, CTRL_U, inTerminal } from "../support/terminal.ts";
 
 /** Sets the terminal's width, and says so if a command leaves it in another mode. */
 const SHELL = `
@@ -144,9 +144,12 @@ testPeer("fetch.ts shows how much came of who knows what, and nothing of what is
 ], async () => {
   await using folder = new Folder();
   await using origin = new Pausing(500_000, "HTTP/1.0 200 OK\r\n\r\n");
-  await using quick = new Origin(() => response("200 OK", "body"));
+  const seen = Promise.withResolvers<void>();
+  await using quick = new Origin(() => [seen.promise, ...response("200 OK", "body")]);
   const args = ["-j2", "-o", "g", "-o", "f\x1b[2J", quick.url(), origin.url()];
   await using running = terminal(folder, 80, args);
+  await running.heard("stdout", /2 files +488\.3 KiB/);
+  seen.resolve();
   await running.heard("stdout", /f\\x1b\[2J +488\.3 KiB +\d+\.\d [KM]iB\/s/);
   origin.goOn();
   const [code, ...lines] = await ended(running, 80);
@@ -327,7 +330,7 @@ testPeer("fetch.ts -u USER hears backspaces, Ctrl+U and a Ctrl+C before the answ
   const args = ["-u", "ann", "-o", "f", origin.url()];
   await using running = terminal(folder, 80, args);
   await running.heard("stdout", /Password of ann:/);
-  await running.type(`wrong${CTRL_U}ri\u00fc${BACKSPACE}ght\n`);
+  await running.type(`wrong${CTRL_U}ri\u00fc${BACKSPACE}ght${CTRL_D}`);
   assertEquals((await running.ended()).code, EXIT.ok);
   const { headers } = origin.requests[0]!;
   assertEquals(headers.get("authorization"), `Basic ${btoa("ann:right")}`);

@@ -48,6 +48,14 @@ testPeer("fetch.ts trusts a chain to --cacert, and one of several", ["openssl"],
   }
 });
 
+testPeer("fetch.ts trusts --cacert for a list of checksums, too", ["openssl"], async () => {
+  await using server = new TlsServer(made().good, replying(HELLO));
+  const list = `https://localhost:${server.port}/list`;
+  const args = [`--cacert=${made().ca}`, "--checksum", list, "http://a.example/"];
+  const { code, stderr } = await runScript("fetch.ts", args);
+  assertEquals(code, 90, stderr);
+});
+
 testPeer("request reads megabytes over TLS", ["openssl"], async () => {
   const body = new Uint8Array(3_000_000).map((_, at) => at * 7 + (at >> 8));
   const replies = [

@@ -32,6 +32,7 @@ Deno.test("Pieces cuts no piece that is not worth a connection", () => {
   assertEquals(given(new Pieces(16 * least, 16), 17), [...large, undefined]);
   assertEquals(given(new Pieces(2 * least - 1, 16), 2), [[0, 2 * least - 1], undefined]);
   assertEquals(given(new Pieces(1, 16), 2), [[0, 1], undefined]);
+  assertEquals(given(new Pieces(2_000_000, 16), 2), [[0, 2_000_000], undefined]);
   assertEquals(given(new Pieces(0, 16), 1), [undefined]);
   assert(new Pieces(0, 16).complete);
 });
