@@ -176,8 +176,12 @@ export async function sleep(ms: number, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** How long what is ready may still be read when it is time, in milliseconds: the next poll. */
-const LAST_READ_MS = 10;
+/**
+ * Pauses in which what is ready may still be read when it is time, in milliseconds: a process that
+ * was stopped has its timers before its reads, and one that waits for a processor may have them so
+ * once more.
+ */
+const LAST_READS_MS = [10, 1];
 
 /**
  * Says when something must be over: aborts its signal when the time that was set has passed, or
@@ -202,8 +206,8 @@ export class Deadline implements Disposable {
   #end = Infinity;
   #due = Infinity;
   #timer: AbortSignal | undefined;
-  /** Whether it was time {@linkcode LAST_READ_MS} ago. */
-  #overdue = false;
+  /** How many of these pauses have begun. */
+  #overdue = 0;
   #reason: () => unknown = () => undefined;
 
   /** Aborts with `outer`, too. */
@@ -241,12 +245,12 @@ export class Deadline implements Disposable {
     this.#timer?.removeEventListener("abort", this.#check);
     this.#due = this.#end;
     const { left } = this;
-    if (left <= 0 && this.#overdue) return this.abort(this.#reason());
-    this.#overdue = left <= 0;
+    const rest = left > 0 ? Math.ceil(left) : LAST_READS_MS[this.#overdue];
+    if (rest === undefined) return this.abort(this.#reason());
+    this.#overdue = left > 0 ? 0 : this.#overdue + 1;
     if (left === Infinity) return;
     // the first setTimeout of a process takes 5 ms to load, this 0.4
-    const ms = this.#overdue ? LAST_READ_MS : Math.ceil(left);
-    this.#timer = AbortSignal.timeout(Math.min(ms, MAX_TIMER_MS));
+    this.#timer = AbortSignal.timeout(Math.min(rest, MAX_TIMER_MS));
     this.#timer.addEventListener("abort", this.#check);
   };
 
