@@ -252,3 +252,38 @@ Deno.test("download whose disk fails while it waits for more says so, and nothin
   const pending = download(origin.url(), { output: folder.file("f"), retry: 0 });
   await rejectsWith(EXIT.write, pending, "No space left on device");
 });
+
+Deno.test("download is not hindered by an empty part, nor by the fresh record of a killed run", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((asked) => serveResource(asked, RESOURCE));
+  const output = folder.file("f");
+  folder.write("f.part", "");
+  await download(origin.url(), { output });
+  assertEquals(folder.names, ["f"]);
+  folder.write("f.part", BODY.subarray(0, 400));
+  folder.write("f.part.json.new", "{");
+  writeRecord(folder, "f.part", { url: origin.url(), etag: '"1"', total: 1000 });
+  await download(origin.url(), { output, resume: true });
+  assertEquals([folder.names, origin.ranges()], [["f"], [undefined, "bytes=400-"]]);
+});
+
+Deno.test("download reads on though a pipe took its bytes slowly", async () => {
+  const written = Promise.withResolvers<void>();
+  await using origin = new Origin(() => {
+    const [head, body] = response("200 OK", BODY);
+    return [head, body.subarray(0, 400), written.promise, body.subarray(400)];
+  });
+  let turn = 0;
+  using _ = replaced(
+    Deno.FsFile.prototype,
+    "write",
+    (write) =>
+      async function (this: Deno.FsFile, p: Uint8Array) {
+        // longer than bytes may wait for more
+        if (turn++ === 0) await new Promise((resolve) => setTimeout(resolve, 1100));
+        written.resolve();
+        return await write.call(this, p);
+      },
+  );
+  assertEquals((await download(origin.url(), { output: "/dev/null", retry: 0 })).bytes, 1000);
+});

@@ -137,7 +137,7 @@ testOption("--range", "saves these bytes only", async (run, folder) => {
   }
   const { code, stderr } = await command(folder, origin, ["-r", "-7", "-o", "f", "/"]);
   assertEquals([code, folder.bytes("f")], [EXIT.ok, body.slice(993)], stderr);
-  const behind = await command(folder, origin, ["-r", "1000-", "-o", "g", "/"]);
+  const behind = await command(folder, origin, ["-r", "1000-1000", "-o", "g", "/"]);
   assertEquals([behind.code, folder.names], [EXIT.resume, ["f"]], behind.stderr);
   for (const bad of some(["9-5", "0-1,3-4", "5", "-", "-0", "a-b", "0x1-2", ""])) {
     assertUsage(await run(`--range=${bad}`, "/text"), /--range takes one range of bytes/);
