@@ -83,6 +83,23 @@ Deno.test("shutdown closes the listener when its queue is empty: nobody of a cro
   await ended;
 });
 
+Deno.test("shutdown closes the listener though more come than there is room for, and cuts nobody", async () => {
+  await using server = quickServer({ maxConnections: 2, delay: 20, grace: 2 });
+  const session = async () => {
+    using caller = await Caller.call(server.port);
+    await caller.asks("Ada", "Hello, Ada!");
+  };
+  const coming = Array.from({ length: 8 }, async () => {
+    while (await session().then(() => true, () => false));
+  });
+  await session(); // those before it in the queue have come by then
+  await server.shutdown();
+  await Promise.all(coming);
+  const { total, messages, cut } = server.status();
+  // the end of the grace would cut the reply that always is on its way
+  assertEquals({ total, cut }, { total: messages, cut: 0 });
+});
+
 Deno.test("shutdown lets go who was answered and is idle, long before grace", async () => {
   await using server = quickServer({ grace: 1000 });
   using caller = await Caller.call(server.port);
