@@ -163,16 +163,15 @@ export function parseSha256(text: string): Checksum {
   throw usageError(`a SHA-256 has 64 hex digits, not ${what}`);
 }
 
-/** Adds up the checksum of the bytes in their order, if one is expected. */
+/** Adds up the checksum of the bytes in their order. */
 export class RunningSum {
   #hash: import("node:crypto").Hash | undefined;
 
-  /** Expects nothing, or this. */
-  constructor(readonly expected: Checksum | undefined) {}
+  /** Expects this one. */
+  constructor(readonly expected: Checksum) {}
 
   /** Starts anew, with the first `size` bytes of a source. */
   async start(source?: Source, size: number = 0): Promise<void> {
-    if (!this.expected) return;
     const { createHash } = await import("node:crypto");
     this.#hash = createHash(this.expected.algorithm.replace("-", "").toLowerCase());
     if (!source || size === 0) return;
@@ -195,7 +194,6 @@ export class RunningSum {
    * @throws {TrioError} with code 90 if it is not the one expected.
    */
   check(): void {
-    if (!this.expected) return;
     const { algorithm, hex } = this.expected, found = this.#hash!.digest("hex");
     if (found === hex) return;
     throw new TrioError(EXIT.checksum, `the ${algorithm} is ${found}, not ${hex}`);

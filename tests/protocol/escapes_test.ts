@@ -62,6 +62,7 @@ Deno.test("escaped shows bytes that are no UTF-8, and the characters around them
     Uint8Array.from(parts.flatMap((part) => typeof part === "string" ? [...encode(part)] : part));
   assertEquals(escaped(bytes("小", 0xff, "明")), "小\\xff明");
   assertEquals(escaped(bytes("小").slice(0, 2)), "\\xe5\\xb0"); // cut
+  assertEquals(escaped(bytes("\ue000")), "\\xee\\x80\\x80"); // the first behind the half ones
   assertEquals(escaped(bytes(0xc0, 0x80)), "\\xc0\\x80"); // overlong
   assertEquals(escaped(bytes(0xed, 0xa0, 0x80)), "\\xed\\xa0\\x80"); // half a pair
   assertEquals(escaped(bytes(0xf4, 0x90, 0x80, 0x80)), "\\xf4\\x90\\x80\\x80"); // behind the last

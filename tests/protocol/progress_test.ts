@@ -31,9 +31,10 @@ Deno.test("progressText shows how much came where nobody knows of how much", () 
 });
 
 Deno.test("progressText says nothing of a time left that nobody waits for", () => {
-  const day = { bytes: 1, resumed: 0, total: 1e6 };
+  const day = { bytes: 1, resumed: 0, total: 1 + 24 * 3600 };
   assertMatch(progressText("f", day, 1, 80, width), / 1 B\/s$/);
   assertMatch(progressText("f", { ...day, total: 3601 }, 1, 80, width), / 1 B\/s +01:00:00$/);
+  assertMatch(progressText("f", { ...day, total: 24 * 3600 }, 1, 80, width), / +23:59:59$/);
 });
 
 Deno.test("progressText shows no more than 100 %", () => {
