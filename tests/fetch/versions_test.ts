@@ -293,17 +293,19 @@ Deno.test("download leaves a complete FILE untouched", async () => {
 for (
   const [what, size] of [["goes on with a part", 400], ["is done with the whole", 1000]] as const
 ) {
-  Deno.test(`download ${what} that another program saved after it was modified`, async () => {
-    await using folder = new Folder();
-    const resource = { body: FIRST, etag: '"1"', lastModified: MODIFIED };
-    await using origin = new Origin((asked) => serveResource(asked, resource));
-    const file = folder.write("f", FIRST.subarray(0, size)); // its time is now
-    await download(origin.url(), { output: file, resume: true });
-    assert(isSame(folder.bytes("f"), FIRST));
-    assertEquals(origin.ranges(), [undefined, ...size < 1000 ? [`bytes=${size}-`] : []]);
-    if (size < 1000) assertEquals(origin.requests[1]!.headers.get("if-range"), '"1"');
-    assertEquals(folder.names, ["f"]);
-  });
+  for (const name of ["f", "f.part"]) {
+    Deno.test(`download ${what} that another program saved later in ${name}`, async () => {
+      await using folder = new Folder();
+      const resource = { body: FIRST, etag: '"1"', lastModified: MODIFIED };
+      await using origin = new Origin((asked) => serveResource(asked, resource));
+      folder.write(name, FIRST.subarray(0, size)); // its time is now
+      await download(origin.url(), { output: folder.file("f"), resume: true });
+      assert(isSame(folder.bytes("f"), FIRST));
+      assertEquals(origin.ranges(), [undefined, ...size < 1000 ? [`bytes=${size}-`] : []]);
+      if (size < 1000) assertEquals(origin.requests[1]!.headers.get("if-range"), '"1"');
+      assertEquals(folder.names, ["f"]);
+    });
+  }
 }
 
 for (const ifRange of [true, false]) {
