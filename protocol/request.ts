@@ -51,12 +51,15 @@ export function withScheme(text: string): string {
   return /^[a-z][a-z\d+.-]*:[/\\]/i.test(text) ? text : `http://${text}`;
 }
 
+/** How a URL begins, however it is written, before its userinfo. */
+const START = String.raw`((?:\bhttps?:|\bsocks5h?:)[/\\]*|[/\\]{2})`;
+/** Userinfo: what stands behind a colon and is no port is a password, even with a / in it. */
+const USERINFO = String.raw`(?:[^\n/\\?#]*|[^\s/\\?#:[]*:(?!\d*(?:[/\\?#\s]|$))\S*)`;
+const SECRETS = new RegExp(`${START}${USERINFO}@`, "gi");
+
 /** A text in which the userinfo of URLs, however they are written, is `***`. */
 export function withoutSecrets(text: string): string {
-  const start = String.raw`((?:\bhttps?:|\bsocks5h?:)[/\\]*|[/\\]{2})`;
-  // what stands behind the colon and is no port is a password, even with a / in it
-  const user = String.raw`(?:[^\n/\\?#]*|[^\s/\\?#:[]*:(?!\d*(?:[/\\?#\s]|$))\S*)`;
-  return text.replace(new RegExp(`${start}${user}@`, "gi"), "$1***@");
+  return text.replace(SECRETS, "$1***@");
 }
 
 /** What a peer sent, for people: UTF-8 where it is, printable, no userinfo. */
