@@ -36,7 +36,7 @@ import {
 import { rejectsWith } from "./support/assertions.ts";
 import { Folder } from "./support/folder.ts";
 import { anyCharacter, fc } from "./support/fuzz.ts";
-import { ROOT, run, Running } from "./support/process.ts";
+import { pause, ROOT, run, Running } from "./support/process.ts";
 import { ManualTimeouts, WatchedSignal } from "./support/signals.ts";
 
 // Errors and exit codes
@@ -361,7 +361,7 @@ Deno.test("OutputStream.flush waits for who reads slowly, not for who reads noth
     rooms[at]!.resolve();
     await said[at];
     timeouts.made[at]!.pass(); // a line was taken meanwhile: it waits on
-    const nextWait = new Promise((resolve) => setTimeout(resolve, 0)).then(() => "waits");
+    const nextWait = pause(0).then(() => "waits");
     assertEquals(await Promise.race([flushed, nextWait]), "waits");
   }
   timeouts.made[2]!.pass(); // and now none

@@ -195,12 +195,21 @@ Deno.test("permissions: fetch.ts --cacert needs to read that file", async () => 
   assertEquals([code, stderr.includes(`read access to "${file}"`)], [77, true]);
 });
 
-/** Arguments of fetch.ts, the files that its hint grants, and where else than in `f` the page is. */
-const HINTED: { args: string[]; read?: string; write?: string; saved?: string }[] = [
+/**
+ * Arguments of fetch.ts, the files that its hint grants, where else than in `f` the page is, and
+ * whether it is asked for twice.
+ */
+const HINTED: {
+  args: string[];
+  read?: string;
+  write?: string;
+  saved?: string;
+  twice?: true;
+}[] = [
   { args: ["-o", "f"], read: "f,f.part,f.part.json", write: "f,f.part,f.part.json" },
   { args: ["-C", "-o", "./f"], read: "f,f.part,f.part.json" },
   { args: ["--output-dir", "d", "-o", "f"], write: "d,d/f,d/f.part,d/f.part.json", saved: "d/f" },
-  { args: ["-o", "-", "-o", "-"] },
+  { args: ["-o", "-", "-o", "-"], twice: true },
   { args: ["-H", `X: ${"y".repeat(3000)}`, "-o", "/dev/null"], write: "/dev/null" },
   { args: ["-o", `it's $(x) "*" ~`], saved: `it's $(x) "*" ~` },
   // the runtime cannot be told a name with a comma
@@ -211,7 +220,7 @@ const HINTED: { args: string[]; read?: string; write?: string; saved?: string }[
   { args: ["-o", "link"], saved: "target" },
 ];
 
-for (const { args, read, write, saved = "f" } of HINTED) {
+for (const { args, read, write, saved = "f", twice } of HINTED) {
   const line = args.join(" ").replace(/y{10,}/, "…");
   Deno.test(`permissions: the hint of fetch.ts ${line} grants what is missing`, async () => {
     await using server = answerAll(() =>
@@ -221,7 +230,7 @@ for (const { args, read, write, saved = "f" } of HINTED) {
     await Deno.mkdir(folder.file("c,d"));
     await Deno.symlink(folder.file("target"), folder.file("link"));
     const options = { cwd: folder.path, permissions: [] };
-    const url = `http://127.0.0.1:${server.port}/f`, twice = args.length === 4 && args[3] === "-";
+    const url = `http://127.0.0.1:${server.port}/f`;
     const words = [...args, url, ...twice ? [url] : []];
     let { code, stdout, stderr } = await runScript("fetch.ts", words, options), hint = "";
     for (let n = 0; code === 77 && n < 2; n++) {

@@ -10,6 +10,8 @@ import { serve } from "../../server.ts";
 import { rejectsWith } from "../support/assertions.ts";
 import { encode } from "../support/bytes.ts";
 import { tutorialServer } from "../support/client.ts";
+import { pause } from "../support/process.ts";
+import { seeingConnections } from "../support/replaced.ts";
 import { clientEnds, FakeServer } from "../support/servers.ts";
 import { ManualTimeouts } from "../support/signals.ts";
 
@@ -95,21 +97,10 @@ Deno.test("exit takes a server that closed after the last reply as one that clos
   }
 });
 
-/** While it lasts, `Deno.connect` gives what `replace` makes of each connection. */
-function connecting(
-  replace: (conn: Deno.TcpConn) => Deno.TcpConn | Promise<Deno.TcpConn>,
-): Disposable {
-  const { connect } = Deno;
-  Deno.connect =
-    (async (options: Deno.ConnectOptions) =>
-      await replace(await connect(options))) as typeof connect;
-  return { [Symbol.dispose]: () => void (Deno.connect = connect) };
-}
-
 Deno.test("connect closes a connection that is made when its signal aborts", async () => {
   const stop = new AbortController();
   await using server = new FakeServer((conn) => clientEnds(conn));
-  using _ = connecting((conn) => (stop.abort(new Error("enough")), conn));
+  using _ = seeingConnections(() => stop.abort(new Error("enough")));
   await assertRejects(
     () => connect({ port: server.port, signal: stop.signal }),
     Error,
@@ -119,18 +110,17 @@ Deno.test("connect closes a connection that is made when its signal aborts", asy
 
 Deno.test("disposing of a Greeter waits until nothing of it is under way", async () => {
   let reading = 0;
-  using _ = connecting((conn) => {
+  using _ = seeingConnections((conn) => {
     const read = conn.read.bind(conn);
     conn.read = async (buffer) => {
       reading++;
       try {
         return await read(buffer);
       } finally {
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await pause(20);
         reading--;
       }
     };
-    return conn;
   });
   await using server = tutorialServer([]);
   const greeter = await connect({ port: server.port });
@@ -141,7 +131,7 @@ Deno.test("disposing of a Greeter waits until nothing of it is under way", async
 
 Deno.test("connect closes a connection to itself, and takes it for a refused one", async () => {
   await using server = new FakeServer((conn) => clientEnds(conn));
-  using _ = connecting((conn) =>
+  using _ = seeingConnections((conn) =>
     Object.defineProperty(conn, "localAddr", { value: conn.remoteAddr })
   );
   await rejectsWith(7, connect({ port: server.port }), "by itself");
@@ -149,9 +139,9 @@ Deno.test("connect closes a connection to itself, and takes it for a refused one
 
 Deno.test("connect takes the same port of another address for no connection to itself", async () => {
   await using server = tutorialServer([]);
-  using _ = connecting((conn) => {
+  using _ = seeingConnections((conn) => {
     const value = { ...conn.remoteAddr, hostname: "127.0.0.2" };
-    return Object.defineProperty(conn, "localAddr", { value });
+    Object.defineProperty(conn, "localAddr", { value });
   });
   await using greeter = await connect({ port: server.port });
   assertEquals(greeter.welcome, "Welcome!");
@@ -163,15 +153,14 @@ Deno.test("greet waits until a name is written, also for a reply that is faster"
     await clientEnds(conn);
   });
   const taken = Promise.withResolvers<void>();
-  using _ = connecting((conn) => {
+  using _ = seeingConnections((conn) => {
     const write = conn.write.bind(conn);
     conn.write = (bytes) => taken.promise.then(() => write(bytes));
-    return conn;
   });
   await using greeter = await connect({ port: server.port });
   let greeted = false;
   const reply = greeter.greet("Ada").then(() => greeted = true);
-  await new Promise((read) => setTimeout(read, 50)); // the reply has been read by then
+  await pause(50); // the reply has been read by then
   assert(!greeted);
   taken.resolve();
   await reply;
@@ -187,10 +176,7 @@ Deno.test("connect gives the server ten seconds if nothing else is said", async 
 
 Deno.test("probe tells how many milliseconds the connection took, too", async () => {
   await using server = new FakeServer((conn) => clientEnds(conn));
-  using _ = connecting(async (conn) => {
-    await new Promise((far) => setTimeout(far, 50));
-    return conn;
-  });
+  using _ = seeingConnections(() => pause(50)); // it is far away
   const { ms } = await probe({ port: server.port });
   assert(ms > 45, `${ms} ms`);
 });

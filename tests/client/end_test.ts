@@ -11,7 +11,7 @@ import { serve } from "../../server.ts";
 import { encode } from "../support/bytes.ts";
 import { startClient, tutorialServer } from "../support/client.ts";
 import { find } from "../support/peers.ts";
-import { denoArgs, ROOT, Running } from "../support/process.ts";
+import { denoArgs, pause, ROOT, Running } from "../support/process.ts";
 import { clientEnds, closedPort, FakeServer } from "../support/servers.ts";
 
 const SIGNALS = { SIGINT: 130, SIGHUP: 129, SIGTERM: 143 } as const;
@@ -91,7 +91,7 @@ for (const [signals, expected] of [[["SIGINT"], 130], [["SIGINT", "SIGTERM"], 14
     });
     const [child, stdout] = await stuck(server.port);
     await answered.promise;
-    await new Promise((read) => setTimeout(read, 50)); // by now it is shown, or would be
+    await pause(50); // by now it is shown, or would be
     const stderr = child.stderr.getReader();
     const [first, second] = signals;
     child.kill(first);
@@ -130,7 +130,7 @@ Deno.test({
       await conn.read(new Uint8Array(9));
       client.child.kill("SIGSTOP");
       await writeAll(conn, encode("Hello, Ada!"));
-      await new Promise((passed) => setTimeout(passed, 1500)); // longer than the time limit
+      await pause(1500); // longer than the time limit
       client.child.kill("SIGCONT");
       await clientEnds(conn);
     });
@@ -187,7 +187,7 @@ Deno.test("greet leaves no time limit behind", async () => {
   await using server = tutorialServer([]);
   await using greeter = await connect({ port: server.port, timeout: 0.3 });
   for (let n = 0; n < 2; n++) {
-    await new Promise((passed) => setTimeout(passed, 450)); // longer than the time limit
+    await pause(450); // longer than the time limit
     assertEquals(await greeter.greet("Ada"), "Hello, Ada!");
   }
 });

@@ -10,7 +10,7 @@ import { type TrioError, writeAll } from "../../mod.ts";
 import { rejectsWith } from "../support/assertions.ts";
 import { encode } from "../support/bytes.ts";
 import { runClient } from "../support/client.ts";
-import { denoArgs, Running } from "../support/process.ts";
+import { denoArgs, pause, Running } from "../support/process.ts";
 import { clientEnds, FakeServer, FullListener } from "../support/servers.ts";
 
 async function say(conn: Deno.Conn, words: string | Uint8Array): Promise<void> {
@@ -56,7 +56,7 @@ Deno.test("client.ts takes replies a byte at a time", async () => {
     for (const words of ["Welcome!", "Hello, 小明!", "Hello, Bob!"]) {
       for (const byte of encode(words)) {
         await say(conn, Uint8Array.of(byte));
-        await new Promise((done) => setTimeout(done)); // so that the bytes travel alone
+        await pause(0); // so that the bytes travel alone
       }
       await hear(conn);
     }
@@ -233,7 +233,7 @@ Deno.test("greet gives a reply that drips no more time than any other", async ()
     await hear(conn);
     for (const letter of `Hello, ${"x".repeat(10_000)}`) {
       await say(conn, letter);
-      await new Promise((done) => setTimeout(done, 5)); // 50 s in all
+      await pause(5); // 50 s in all
     }
   });
   await rejectsWith(28, greets(server.port, ["x".repeat(10_000)], { timeout: 0.5 }));

@@ -9,7 +9,7 @@ import { serve } from "../../server.ts";
 import { encode } from "../support/bytes.ts";
 import { greetAda, runClient, startClient } from "../support/client.ts";
 import { testPeer } from "../support/peers.ts";
-import { denoArgs, runScript } from "../support/process.ts";
+import { denoArgs, pause, runScript } from "../support/process.ts";
 import { clientEnds, closedPort, FakeServer } from "../support/servers.ts";
 import { inTerminal } from "../support/terminal.ts";
 
@@ -164,7 +164,7 @@ Deno.test("client.ts --interval counts from when a greeting was due, not from it
   const came: number[] = [];
   await using server = greeting(async () => {
     came.push(performance.now());
-    await new Promise((passed) => setTimeout(passed, 200)); // a slow server
+    await pause(200); // a slow server
   });
   const args = ["--ping", "-c5", "--interval", "0.4", "Ada"];
   const start = performance.now();
@@ -179,7 +179,7 @@ Deno.test("client.ts --interval is kept after a late reply, which is not made up
   const came: number[] = [];
   await using server = greeting(async () => {
     came.push(performance.now());
-    if (came.length === 1) await new Promise((passed) => setTimeout(passed, 800));
+    if (came.length === 1) await pause(800);
   });
   const args = ["--ping", "-c6", "--interval", "0.2", "Ada"];
   assertEquals((await runClient(server.port, args)).code, 0);
@@ -190,7 +190,7 @@ Deno.test("client.ts --ping gives exit its own time, whatever of --deadline is l
   await using server = new FakeServer(async (conn) => {
     await greetAda(conn);
     await conn.read(new Uint8Array(9));
-    await new Promise((passed) => setTimeout(passed, 2500)); // it is slow to close
+    await pause(2500); // it is slow to close
   });
   const { code, stderr } = await ping(server.port, "-c1", "--deadline", "2");
   assertEquals([code, stderr], [0, ""]);
@@ -213,7 +213,7 @@ Deno.test("client.ts --ping forgives a server that does not close after exit, an
 Deno.test("client.ts --ping counts a wrong word between two questions", async () => {
   await using server = new FakeServer(async (conn) => {
     await greetAda(conn);
-    await new Promise((passed) => setTimeout(passed, 50)); // the reply has been read
+    await pause(50); // the reply has been read
     await writeAll(conn, encode("Bye!"));
     await clientEnds(conn);
   });

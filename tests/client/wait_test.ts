@@ -10,7 +10,7 @@ import { encode } from "../support/bytes.ts";
 import { makeCertificates } from "../support/certificates.ts";
 import { runClient, startClient } from "../support/client.ts";
 import { find, testPeer } from "../support/peers.ts";
-import { denoArgs, Running, runScript } from "../support/process.ts";
+import { denoArgs, pause, Running, runScript } from "../support/process.ts";
 import {
   clientEnds,
   closedPort,
@@ -103,7 +103,7 @@ Deno.test("client.ts --wait leaves no time limit behind", async () => {
   await using server = serve({ port: 0, delay: 0 });
   await using client = startClient(server.addr.port, ["--wait", "0.5", "-"], true);
   await client.heard("stdout", /Welcome!/);
-  await new Promise((passed) => setTimeout(passed, 800)); // longer than it waits
+  await pause(800); // longer than it waits
   await client.type("Ada\n");
   await client.heard("stdout", /Hello, Ada!/);
   await client.endInput();

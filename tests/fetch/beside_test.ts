@@ -10,9 +10,10 @@ import { rejectsWith } from "../support/assertions.ts";
 import { bytesOf, isSame, noise } from "../support/bytes.ts";
 import { hurry } from "../support/fetch.ts";
 import { Folder } from "../support/folder.ts";
-import { type Answering, DATE, MODIFIED, Origin, serveResource } from "../support/origin.ts";
+import { type Answering, cutAt, DATE, MODIFIED, Origin, serveResource } from "../support/origin.ts";
 import { coming, writeRecord } from "../support/output.ts";
-import { replaced } from "../support/replaced.ts";
+import { pause } from "../support/process.ts";
+import { diskFull, replaced, writing } from "../support/replaced.ts";
 import { response } from "../support/replies.ts";
 import { clientEnds, FakeServer, readHead, soon, urlOf } from "../support/servers.ts";
 
@@ -85,7 +86,7 @@ Deno.test("download that starts over gives FILE the time of the last question", 
   let first = 0;
   await using origin = new Origin(async (asked, count) => {
     if (count > 1) return serveResource(asked, { ...RESOURCE, etag: '"2"' });
-    await new Promise((resolve) => setTimeout(resolve, 50)); // that the clock goes on
+    await pause(50); // that the clock goes on
     first = Date.now();
     return serveResource(asked, { ...RESOURCE, etag: '"2"', ifRange: false });
   });
@@ -151,10 +152,9 @@ Deno.test("download that may not look sees its signal before the last act, too",
 
 Deno.test("download that may not look counts the bytes of its last try only", async () => {
   await using folder = new Folder();
-  await using origin = new Origin((_, count) => {
-    const [head, body] = response("200 OK", BODY);
-    return [head, body.subarray(0, count === 1 ? 400 : 1000)];
-  });
+  await using origin = new Origin((_, count) =>
+    cutAt(count === 1 ? 400 : 1000, response("200 OK", BODY))
+  );
   using _denied = denying(({ name }) => name === "read"), _pauses = hurry();
   assertEquals((await download(origin.url(), { output: folder.file("f") })).bytes, 1000);
   assert(isSame(folder.bytes("f"), BODY));
@@ -198,10 +198,9 @@ Deno.test("download closes the connection before it looks through what is there"
 Deno.test("download asks for codings again when another program's bytes were none of it", async () => {
   await using folder = new Folder();
   folder.write("f", OTHER);
-  await using origin = new Origin((_, count) => {
-    const [head, body] = response("200 OK", BODY);
-    return [head, body.subarray(0, count === 1 ? 400 : 1000)];
-  });
+  await using origin = new Origin((_, count) =>
+    cutAt(count === 1 ? 400 : 1000, response("200 OK", BODY))
+  );
   using _ = hurry();
   const options = { output: folder.file("f"), resume: true, compressed: true };
   await download(origin.url(), options);
@@ -245,9 +244,9 @@ Deno.test("download whose disk fails while it waits for more says so, and nothin
     const [head, body] = response("200 OK", noise(600_000));
     return [head, body.subarray(0, 300_000), failed.promise, body.subarray(300_000)];
   });
-  using _ = replaced(Deno.FsFile.prototype, "write", () => () => {
+  using _ = writing(() => {
     setTimeout(failed.resolve); // by then nobody has taken the failure, if nobody will
-    return Promise.reject(new Error("No space left on device (os error 28)"));
+    return Promise.reject(diskFull());
   });
   const pending = download(origin.url(), { output: folder.file("f"), retry: 0 });
   await rejectsWith(EXIT.write, pending, "No space left on device");
@@ -274,16 +273,11 @@ Deno.test("download reads on though a pipe took its bytes slowly", async () => {
     return [head, body.subarray(0, 400), written.promise, body.subarray(400)];
   });
   let turn = 0;
-  using _ = replaced(
-    Deno.FsFile.prototype,
-    "write",
-    (write) =>
-      async function (this: Deno.FsFile, p: Uint8Array) {
-        // longer than bytes may wait for more
-        if (turn++ === 0) await new Promise((resolve) => setTimeout(resolve, 1100));
-        written.resolve();
-        return await write.call(this, p);
-      },
-  );
+  using _ = writing(async (write, p) => {
+    // longer than bytes may wait for more
+    if (turn++ === 0) await pause(1100);
+    written.resolve();
+    return await write(p);
+  });
   assertEquals((await download(origin.url(), { output: "/dev/null", retry: 0 })).bytes, 1000);
 });

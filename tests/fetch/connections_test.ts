@@ -13,8 +13,8 @@ import { rejectsWith } from "../support/assertions.ts";
 import { isSame, noise } from "../support/bytes.ts";
 import { hurry } from "../support/fetch.ts";
 import { Folder } from "../support/folder.ts";
-import { type Answer, type Asked, HOLD, Origin } from "../support/origin.ts";
-import { replaced } from "../support/replaced.ts";
+import { type Answer, type Asked, cutAt, HOLD, Origin } from "../support/origin.ts";
+import { diskFull, writing } from "../support/replaced.ts";
 import { redirect, response } from "../support/replies.ts";
 import { soon } from "../support/servers.ts";
 
@@ -35,6 +35,12 @@ function part(first: number, last: number) {
   return response("206 Partial Content", FILE.subarray(first, last + 1), [range, ETAG]);
 }
 
+/** Answers any question for FILE. */
+function serveFile(asked: Asked): [string, Uint8Array] {
+  const range = rangeOf(asked);
+  return range ? part(...range) : response("200 OK", FILE, [ETAG]);
+}
+
 /** How many bytes are in FILE.part, as its record says; all of them have to be the file's. */
 function noted(folder: Folder): number {
   const { ranges = [] } = JSON.parse(folder.text("f.part.json")) as VersionRecord;
@@ -50,7 +56,7 @@ async function twoConnections(answer: (first: number, last: number) => Answer) {
   await using folder = new Folder();
   await using origin = new Origin((asked) => {
     const range = rangeOf(asked);
-    return range ? answer(...range) : response("200 OK", FILE, [ETAG]);
+    return range ? answer(...range) : serveFile(asked);
   });
   const options = { output: folder.file("f"), connections: 2, retry: 0 };
   const { attempts } = await download(origin.url(), options);
@@ -96,11 +102,10 @@ Deno.test("download over several connections asks anew for a piece that another 
   let asked = 0, less = 0;
   // the first has its piece to the end, the second is done when the third has failed
   await using origin = new Origin((request) => {
-    const range = rangeOf(request);
+    const range = rangeOf(request), [head, body] = serveFile(request);
     if (range && ++asked === 2) return response("503 Busy");
     if (asked > 2) more.resolve();
-    if (asked > 2) return part(...range!);
-    const [head, body] = range ? part(...range) : response("200 OK", FILE, [ETAG]);
+    if (asked > 2) return [head, body];
     return [head, body.subarray(0, 9), range ? failed.promise : more.promise, body.subarray(9)];
   });
   const onDialogue = (line: string) => {
@@ -114,11 +119,7 @@ Deno.test("download over several connections asks anew for a piece that another 
 
 Deno.test("download over several connections that all fail notes all that came", async () => {
   await using folder = new Folder();
-  await using origin = new Origin((asked) => {
-    const range = rangeOf(asked);
-    const [head, body] = range ? part(...range) : response("200 OK", FILE, [ETAG]);
-    return [head, body.subarray(0, 400_000)];
-  });
+  await using origin = new Origin((asked) => cutAt(400_000, serveFile(asked)));
   const progress: Progress = { bytes: 0, resumed: 0 };
   const options = { output: folder.file("f"), connections: 2, retry: 0, progress };
   await rejectsWith(EXIT.partial, download(origin.url(), options));
@@ -127,22 +128,14 @@ Deno.test("download over several connections that all fail notes all that came",
 
 Deno.test("download over several connections notes no byte that the disk did not take", async () => {
   await using folder = new Folder();
-  await using origin = new Origin((asked) => {
-    const range = rangeOf(asked);
-    return range ? part(...range) : response("200 OK", FILE, [ETAG]);
-  });
+  await using origin = new Origin(serveFile);
   let left = 500_000;
-  using _ = replaced(
-    Deno.FsFile.prototype,
-    "write",
-    (write) =>
-      async function (this: Deno.FsFile, p: Uint8Array) {
-        if (left === 0) throw new Error("No space left on device (os error 28)");
-        const n = await write.call(this, p.subarray(0, Math.min(left, 70_000)));
-        left -= n;
-        return n;
-      },
-  );
+  using _ = writing(async (write, p) => {
+    if (left === 0) throw diskFull();
+    const n = await write(p.subarray(0, Math.min(left, 70_000)));
+    left -= n;
+    return n;
+  });
   const options = { output: folder.file("f"), connections: 2, retry: 0 };
   const pending = download(origin.url(), options);
   const { message } = await rejectsWith(EXIT.write, pending, "No space left on device");
@@ -170,8 +163,7 @@ for (
     const failed = Promise.withResolvers<void>();
     let asked = 0;
     await using origin = new Origin((request) => {
-      const range = rangeOf(request);
-      const [head, body] = range ? part(...range) : response("200 OK", FILE, [ETAG]);
+      const [head, body] = serveFile(request);
       if (++asked > 2) return [head, body];
       const [how, turn] = asked === 1 ? first : second;
       const answer = how === "cut"
@@ -194,10 +186,7 @@ for (
 Deno.test("download reads no more at a time than its limit of speed says, over any connections", async () => {
   for (const connections of [1, 2]) {
     await using folder = new Folder();
-    await using origin = new Origin((asked) => {
-      const range = rangeOf(asked);
-      return range ? part(...range) : response("200 OK", FILE, [ETAG]);
-    });
+    await using origin = new Origin(serveFile);
     const taken: number[] = [], limitRate = new RateLimit(Infinity);
     const slow = Object.assign(limitRate, {
       most: 50_000,
@@ -221,7 +210,7 @@ for (const [what, answer, pause] of WAITING) {
     await using folder = new Folder();
     const asked = Promise.withResolvers<void>(), abort = new AbortController();
     await using origin = new Origin((request) => {
-      const range = rangeOf(request), [head, body] = response("200 OK", FILE, [ETAG]);
+      const range = rangeOf(request), [head, body] = serveFile(request);
       if (range) asked.resolve();
       return range ? answer(...range) : [head, body.subarray(0, 1000), HOLD];
     });
@@ -240,14 +229,10 @@ Deno.test("download ends all connections when the disk fails while another waits
   const asked = Promise.withResolvers<void>();
   await using origin = new Origin((request) => {
     if (rangeOf(request)) return asked.resolve(), [HOLD];
-    const [head, body] = response("200 OK", FILE, [ETAG]);
+    const [head, body] = serveFile(request);
     return [head, asked.promise, body];
   });
-  using _ = replaced(
-    Deno.FsFile.prototype,
-    "write",
-    () => () => Promise.reject(new Error("No space left on device (os error 28)")),
-  );
+  using _ = writing(() => Promise.reject(diskFull()));
   const options = { output: folder.file("f"), connections: 2, retry: 0 };
   const failed = rejectsWith(EXIT.write, download(origin.url(), options), "No space left");
   await soon(failed.then(() => {}));

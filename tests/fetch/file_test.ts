@@ -12,6 +12,7 @@ import { runFetch } from "../support/fetch.ts";
 import { Folder } from "../support/folder.ts";
 import { cutAt, HOLD, MODIFIED, Origin, serveResource } from "../support/origin.ts";
 import { BODY, CAME, coming, WAYS } from "../support/output.ts";
+import { pause } from "../support/process.ts";
 import { response } from "../support/replies.ts";
 
 for (const { how, written, permissions, assertLeft } of WAYS) {
@@ -127,7 +128,7 @@ Deno.test("download has what came on the disk within moments, however slowly it 
   const written = Promise.withResolvers<void>();
   await using origin = new Origin(() => {
     const [head, body] = response("200 OK", noise(3000));
-    const later = new Promise((resolve) => setTimeout(resolve, 1100));
+    const later = pause(1100);
     const parts = [body.subarray(0, 1000), body.subarray(1000, 2000), body.subarray(2000)];
     return [head, parts[0]!, later, parts[1]!, written.promise, parts[2]!];
   });

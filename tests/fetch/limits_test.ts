@@ -10,7 +10,7 @@ import { rejectsWith } from "../support/assertions.ts";
 import { bytesOf } from "../support/bytes.ts";
 import { get } from "../support/fetch.ts";
 import { Folder } from "../support/folder.ts";
-import { each, runScript } from "../support/process.ts";
+import { each, pause, runScript } from "../support/process.ts";
 import { seeingConnections } from "../support/replaced.ts";
 import { CHUNKED, HELLO, OK, RECORD, redirect } from "../support/replies.ts";
 import { clientEnds, FakeServer, FullListener, readHead, urlOf } from "../support/servers.ts";
@@ -53,7 +53,7 @@ function dripsAfter(reply: string, piece: string): (conn: Deno.Conn) => Promise<
 async function drip(conn: Deno.Conn, text: string) {
   for (const byte of bytesOf(text)) {
     await writeAll(conn, Uint8Array.of(byte));
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await pause(20);
   }
 }
 
@@ -185,7 +185,7 @@ Deno.test("request does not count the time that its reader takes", async () => {
   using response = await request(urlOf(server), { stallTimeout: 0.1 });
   headRead.resolve();
   for (let n = 0; n < 3; n++) {
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    await pause(250);
     assertEquals(await response.read(new Uint8Array(1)), 1);
   }
 });
@@ -246,7 +246,7 @@ Deno.test("request waits on while interim replies come (RFC 9110 15.2)", async (
   await using server = new FakeServer(async (conn) => {
     await readHead(conn);
     for (let left = 3; left > 0; left--) {
-      await new Promise((resolve) => setTimeout(resolve, 400));
+      await pause(400);
       await writeAll(conn, bytesOf("HTTP/1.1 102 Processing\r\n\r\n"));
     }
     await writeAll(conn, bytesOf(HELLO));

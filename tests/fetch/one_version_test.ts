@@ -15,6 +15,7 @@ import { Folder } from "../support/folder.ts";
 import { type Answer, type Asked, DATE, HOLD, MODIFIED, Origin } from "../support/origin.ts";
 import { writeRecord } from "../support/output.ts";
 import { startPeer, testPeer } from "../support/peers.ts";
+import { pause } from "../support/process.ts";
 import { response } from "../support/replies.ts";
 import { clientEnds, FakeServer, readHead, urlOf } from "../support/servers.ts";
 
@@ -405,7 +406,7 @@ Deno.test("download over several connections notes within moments what is there"
   await using origin = new Origin((asked) => {
     const range = rangeOf(asked, LARGE.length), [start, end] = range ?? [0, LARGE.length];
     const [head, body] = range ? rest(LARGE, start, ONE, end) : response("200 OK", LARGE, [ONE]);
-    const later = new Promise((resolve) => setTimeout(resolve, 1100));
+    const later = pause(1100);
     const parts = [body.subarray(0, 100_000), body.subarray(100_000, 200_000)];
     return [head, parts[0]!, later, parts[1]!, noted.promise, body.subarray(200_000)];
   });

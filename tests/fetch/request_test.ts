@@ -9,7 +9,8 @@ import { VERSION, writeAll } from "../../mod.ts";
 import { rejectsWith } from "../support/assertions.ts";
 import { bytesOf, joined } from "../support/bytes.ts";
 import { bodyOf, get } from "../support/fetch.ts";
-import { replaced, seeingConnections } from "../support/replaced.ts";
+import { pause } from "../support/process.ts";
+import { connecting, seeingConnections } from "../support/replaced.ts";
 import { CHUNKED, CODED, HELLO, OK, redirect, response } from "../support/replies.ts";
 import { clientEnds, FakeServer, readHead, replying, soon, urlOf } from "../support/servers.ts";
 
@@ -90,12 +91,9 @@ Deno.test("request asks for the password of an IPv6 address without its brackets
 
 Deno.test("request connects to an IPv6 address without its brackets, and tells it with them", async () => {
   const asked: Deno.ConnectOptions[] = [], told: string[] = [];
-  using _ = replaced(Deno, "connect", () => {
-    const connecting = (options: Deno.ConnectOptions) => {
-      asked.push(options);
-      return Promise.reject(new Deno.errors.ConnectionRefused("refused"));
-    };
-    return connecting as unknown as typeof Deno.connect;
+  using _ = connecting(() => (options) => {
+    asked.push(options);
+    return Promise.reject(new Deno.errors.ConnectionRefused("refused"));
   });
   const onConnect = (address: string) => void told.push(address);
   await rejectsWith(7, get("http://[::1]:81/", { onConnect }), "cannot connect to [::1]:81");
@@ -153,7 +151,7 @@ Deno.test("HttpResponse has one body, which takes nothing before it is read", as
   using response = await request(urlOf(server));
   const { body } = response;
   assert(response.body === body);
-  await new Promise((resolve) => setTimeout(resolve)); // it would have read by now
+  await pause(0); // it would have read by now
   const p = new Uint8Array(9);
   assertEquals([await response.read(p), await bodyOf(response)], [5, ""]);
 });

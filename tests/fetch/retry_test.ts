@@ -10,9 +10,9 @@ import { rejectsWith } from "../support/assertions.ts";
 import { noise } from "../support/bytes.ts";
 import { hurry, runFetch } from "../support/fetch.ts";
 import { Folder } from "../support/folder.ts";
-import { type Answer, type Answering, HOLD, Origin } from "../support/origin.ts";
+import { type Answer, type Answering, cutAt, HOLD, Origin } from "../support/origin.ts";
 import { denoArgs, Running } from "../support/process.ts";
-import { replaced } from "../support/replaced.ts";
+import { connecting } from "../support/replaced.ts";
 import { response } from "../support/replies.ts";
 import { closedPort } from "../support/servers.ts";
 
@@ -145,8 +145,7 @@ Deno.test("download forgets how far a try was when it asks again", async () => {
   const progress: Progress = { bytes: 0, resumed: 0 }, seen: Progress[] = [];
   await using origin = new Origin((_, count) => {
     seen.push({ ...progress });
-    const [head, body] = response("200 OK", noise(1000), ['ETag: "1"']);
-    return count === 1 ? [head, body.subarray(0, 400)] : [head, body];
+    return cutAt(count === 1 ? 400 : 1000, response("200 OK", noise(1000), ['ETag: "1"']));
   });
   using _ = hurry();
   await download(origin.url(), { output: folder.file("f"), progress });
@@ -157,11 +156,9 @@ Deno.test("download tries again when the system gave the connection up", async (
   await using folder = new Folder();
   await using origin = new Origin(() => response("200 OK", "hello"));
   let tries = 0;
-  using _connect = replaced(Deno, "connect", (connect) => {
-    const connecting = (options: Deno.ConnectOptions) =>
-      ++tries > 1 ? connect(options) : Promise.reject(new Deno.errors.TimedOut("timed out"));
-    return connecting as typeof Deno.connect;
-  });
+  using _connect = connecting((connect) => (options) =>
+    ++tries > 1 ? connect(options) : Promise.reject(new Deno.errors.TimedOut("timed out"))
+  );
   using _pauses = hurry();
   const options = { output: folder.file("f") };
   await rejectsWith(28, download(origin.url(), { ...options, retry: 0 }), "cannot connect");

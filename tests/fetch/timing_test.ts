@@ -6,7 +6,8 @@
 import { assert, assertEquals } from "jsr:@std/assert@^1.0.0";
 import { download, request } from "../../fetch.ts";
 import { bodyOf } from "../support/fetch.ts";
-import { replaced } from "../support/replaced.ts";
+import { pause } from "../support/process.ts";
+import { connecting, replaced } from "../support/replaced.ts";
 import { HELLO } from "../support/replies.ts";
 import { FakeServer, replying, urlOf } from "../support/servers.ts";
 import { socksServer } from "../support/socks.ts";
@@ -18,18 +19,15 @@ function lookingUp(port: number, ms: number): Disposable & { signals: AbortSigna
   stack.use(replaced(Deno, "resolveDns", () => {
     const resolve = async (_name: string, _type: string, options: Deno.ResolveDnsOptions) => {
       signals.push(options.signal!);
-      await new Promise((resolve) => setTimeout(resolve, ms));
+      await pause(ms);
       found.resolve();
       return [];
     };
     return resolve as unknown as typeof Deno.resolveDns;
   }));
-  stack.use(replaced(Deno, "connect", (connect) => {
-    const connecting = async () => {
-      if (signals.length > 0) await found.promise;
-      return await connect({ port, hostname: "127.0.0.1" });
-    };
-    return connecting as unknown as typeof Deno.connect;
+  stack.use(connecting((connect) => async () => {
+    if (signals.length > 0) await found.promise;
+    return await connect({ port, hostname: "127.0.0.1" });
   }));
   return { signals, [Symbol.dispose]: () => stack.dispose() };
 }

@@ -8,14 +8,13 @@ import { assert, assertEquals, assertThrows } from "jsr:@std/assert@^1.0.0";
 import { TrioError } from "../../mod.ts";
 import { serve } from "../../server.ts";
 import { Caller, quickServer } from "../support/caller.ts";
+import { replaced } from "../support/replaced.ts";
 
 type Listen = (options: Deno.TcpListenOptions) => Deno.TcpListener;
 
 /** While it lasts, `Deno.listen` is what `replace` makes of it. */
 function listening(replace: (listen: Listen) => Listen): Disposable {
-  const { listen } = Deno;
-  Deno.listen = replace(listen as Listen) as typeof listen;
-  return { [Symbol.dispose]: () => void (Deno.listen = listen) };
+  return replaced(Deno, "listen", (own) => replace(own as Listen) as typeof Deno.listen);
 }
 
 /** A machine where the second address of localhost fails so. */
@@ -147,21 +146,16 @@ Deno.test("serve ends at once also for who says something in the same moment", a
 });
 
 Deno.test("serve warns again of what concerns no single peer after a minute", async () => {
-  const { now } = performance;
   let later = 0;
-  performance.now = () => now.call(performance) + later;
-  try {
-    await using server = quickServer({ maxPerAddress: 1 });
-    using _first = await Caller.call(server.port);
-    const warnings: number[] = [];
-    for (const seconds of [0, 30, 61, 90, 122]) {
-      later = seconds * 1000;
-      using more = await Caller.dial(server.port);
-      await more.hearsEnd();
-      warnings.push(server.events.filter(({ event }) => event === "warning").length);
-    }
-    assertEquals(warnings, [1, 1, 2, 2, 3]);
-  } finally {
-    performance.now = now;
+  using _ = replaced(performance, "now", (now) => () => now.call(performance) + later);
+  await using server = quickServer({ maxPerAddress: 1 });
+  using _first = await Caller.call(server.port);
+  const warnings: number[] = [];
+  for (const seconds of [0, 30, 61, 90, 122]) {
+    later = seconds * 1000;
+    using more = await Caller.dial(server.port);
+    await more.hearsEnd();
+    warnings.push(server.events.filter(({ event }) => event === "warning").length);
   }
+  assertEquals(warnings, [1, 1, 2, 2, 3]);
 });

@@ -5,19 +5,11 @@
  * @module
  */
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
-import {
-  ask,
-  bothUp,
-  Member,
-  pause,
-  startHaproxy,
-  startNginx,
-  STREAM,
-} from "../support/balancers.ts";
+import { ask, bothUp, Member, startHaproxy, startNginx, STREAM } from "../support/balancers.ts";
 import { Caller } from "../support/caller.ts";
 import { Folder } from "../support/folder.ts";
 import { find, testPeer } from "../support/peers.ts";
-import { denoArgs, ROOT, Running } from "../support/process.ts";
+import { denoArgs, pause, ROOT, Running } from "../support/process.ts";
 import { closedPort } from "../support/servers.ts";
 
 /** Greets in short sessions, eight at a time, as long as `work` takes; each reply has to come. */

@@ -11,7 +11,7 @@ import { EXIT } from "../../server.ts";
 import { ask, bothUp, Member, startHaproxy, startNginx, STREAM } from "../support/balancers.ts";
 import { Caller, ServerProcess } from "../support/caller.ts";
 import { testPeer } from "../support/peers.ts";
-import { denoArgs, Running } from "../support/process.ts";
+import { denoArgs, pause, Running } from "../support/process.ts";
 import { THOROUGH } from "../support/thorough.ts";
 
 /** What HAProxy thinks of the first server, and how many sessions it has sent there. */
@@ -73,7 +73,7 @@ class Tally {
     worked.catch(() => {}); // it is awaited at the end
     for (let due = performance.now(); working; due = Math.max(due + 1, performance.now() - 100)) {
       const early = due - performance.now();
-      if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
+      if (early > 0) await pause(early);
       const session = this.#session(port).finally(() => open.delete(session));
       open.add(session);
       if (open.size === 100) await Promise.race(open);

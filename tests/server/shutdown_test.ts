@@ -6,6 +6,8 @@
  */
 import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { Caller, quickServer, refuses, ServerProcess } from "../support/caller.ts";
+import { pause } from "../support/process.ts";
+import { retimed } from "../support/replaced.ts";
 import { some } from "../support/thorough.ts";
 
 /** So many callers, welcomed. */
@@ -78,7 +80,7 @@ Deno.test("shutdown closes the listener when its queue is empty: nobody of a cro
       } else if (result.reason instanceof Deno.errors.ConnectionRefused) refused++;
       else throw result.reason;
     }
-    await new Promise((resolve) => setTimeout(resolve, 20)); // between two crowds it is empty
+    await pause(20); // between two crowds it is empty
   }
   await ended;
 });
@@ -113,7 +115,7 @@ Deno.test("shutdown waits a second for the first word of who was just welcomed",
   await using server = quickServer({ grace: 1000 });
   using caller = await Caller.call(server.port), silent = await Caller.call(server.port);
   const ended = server.shutdown();
-  await new Promise((resolve) => setTimeout(resolve, 200)); // it is far away
+  await pause(200); // it is far away
   await caller.asks("Ada", "Hello, Ada!");
   await caller.hearsEnd();
   await silent.hearsEnd(); // the test would take a quarter of an hour
@@ -125,7 +127,7 @@ Deno.test("shutdown answers whoever goes on speaking within a moment", async () 
   using caller = await Caller.call(server.port);
   const ended = server.shutdown();
   for (let n = 0; n < 5; n++) {
-    await new Promise((resolve) => setTimeout(resolve, 30)); // as from far away
+    await pause(30); // as from far away
     await caller.asks(`Name ${n}`, `Hello, Name ${n}!`);
   }
   await caller.hearsEnd();
@@ -144,11 +146,8 @@ Deno.test("shutdown lets a busy peer go right after its reply, not after grace",
 });
 
 Deno.test("shutdown does not wait for who was told the end and does not end its side", async () => {
-  const { setTimeout } = globalThis;
   // it is not that such a peer has no more than a second in any case
-  globalThis.setTimeout =
-    ((act: () => void, ms: number) => setTimeout(act, ms === 1000 ? 1e9 : ms)) as typeof setTimeout;
-  using _ = { [Symbol.dispose]: () => void (globalThis.setTimeout = setTimeout) };
+  using _ = retimed((ms) => ms === 1000 ? 1e9 : ms);
   await using server = quickServer({ grace: 10_000 });
   using caller = await Caller.call(server.port);
   await caller.says("exit");
@@ -197,7 +196,7 @@ Deno.test("shutdown takes drain for no part of grace", async () => {
   using caller = await Caller.call(server.port);
   const from = performance.now(), ended = server.shutdown();
   while (performance.now() - from < 1500) { // half of the grace is over after 2200
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await pause(30);
     await caller.asks("Ada", "Hello, Ada!");
   }
   await caller.hearsEnd();

@@ -7,7 +7,7 @@ import { assert } from "jsr:@std/assert@^1.0.0";
 import { EXIT, readAll } from "../../mod.ts";
 import { encode } from "./bytes.ts";
 import { type Peer, startPeer } from "./peers.ts";
-import { denoArgs, ROOT, Running } from "./process.ts";
+import { denoArgs, pause, ROOT, Running } from "./process.ts";
 import { closedPort } from "./servers.ts";
 
 /** A server on a port, which can be restarted there. */
@@ -69,11 +69,6 @@ export async function ask(socket: string, command: string): Promise<string> {
   using conn = await Deno.connect({ transport: "unix", path: socket });
   await conn.write(encode(`${command}\n`));
   return new TextDecoder().decode(await readAll(conn, 100_000));
-}
-
-/** Lets others work for a moment. */
-export function pause(ms: number): Promise<void> {
-  return new Promise((passed) => setTimeout(passed, ms));
 }
 
 /** Waits until HAProxy sees both servers up. */

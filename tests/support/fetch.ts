@@ -7,6 +7,7 @@ import { HttpResponse, request, type RequestOptions } from "../../fetch.ts";
 import { textOf } from "./bytes.ts";
 import type { Folder } from "./folder.ts";
 import { denoArgs, type Finished, Running, type RunOptions, runScript } from "./process.ts";
+import { retimed } from "./replaced.ts";
 
 /** How fetch.ts may write: with read access, or without. */
 export const MODES = {
@@ -50,11 +51,10 @@ export async function bodyOf(response: HttpResponse): Promise<string> {
 /** While it lasts, pauses of whole seconds, as there are between two tries, pass at once. */
 export function hurry(): Disposable & { pauses: number[] } {
   const pauses: number[] = [];
-  const { setTimeout } = globalThis;
-  globalThis.setTimeout = ((callback: () => void, ms = 0) => {
-    if (ms < 1000 || ms % 1000 > 0) return setTimeout(callback, ms);
+  const hurried = retimed((ms) => {
+    if (ms < 1000 || ms % 1000 > 0) return ms;
     pauses.push(ms / 1000);
-    return setTimeout(callback, 0);
-  }) as typeof setTimeout;
-  return { pauses, [Symbol.dispose]: () => void (globalThis.setTimeout = setTimeout) };
+    return 0;
+  });
+  return Object.assign(hurried, { pauses });
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import { Folder } from "./folder.ts";
-import { Running } from "./process.ts";
+import { pause, Running } from "./process.ts";
 import { closedPort } from "./servers.ts";
 
 /**
@@ -201,7 +201,7 @@ async function answers(host: string, port: number, running: Running) {
           cause: error,
         });
       }
-      await new Promise((resolve) => setTimeout(resolve, 10));
+      await pause(10);
     }
   }
 }

@@ -197,3 +197,8 @@ export async function each<T, R>(all: readonly T[], act: (one: T) => Promise<R>)
   await Promise.all([worker(), worker(), worker(), worker()]);
   return results;
 }
+
+/** Lets others go on for so many milliseconds. */
+export function pause(ms: number): Promise<void> {
+  return new Promise((passed) => setTimeout(passed, ms));
+}
