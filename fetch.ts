@@ -1453,8 +1453,8 @@ function openOutput(name: string, options: OutputOptions): Output {
 
 /** Each of the two buffers that fill and are written in turn, in bytes. */
 const BUFFER_SIZE = 1024 * 1024;
-/** The buffer of each of several connections, in bytes: 16 of them stay small. */
-const PIECE_BUFFER_SIZE = 256 * 1024;
+/** The same for all connections of one file together: 16 of them stay small. */
+const SHARED_BUFFER_SIZE = 4 * BUFFER_SIZE;
 /** How long bytes, or the spans that are there, stay unwritten while the disk is idle, in ms. */
 const FLUSH_MS = 1000;
 
@@ -1553,8 +1553,14 @@ class AnnouncedBody implements Source {
  * Moves the body to the output. Two buffers in turn: one is written while the other fills. Many
  * reads gather into one write; what came waits for more while the disk is busy.
  */
-async function pour(from: Source, to: Output, meter: Meter, signal: AbortSignal) {
-  const buffers = [new Uint8Array(BUFFER_SIZE), new Uint8Array(BUFFER_SIZE)];
+async function pour(
+  from: Source,
+  to: Pick<Output, "write" | "worthWriting">,
+  meter: Meter,
+  signal: AbortSignal,
+  size: number = BUFFER_SIZE,
+) {
+  const buffers = [new Uint8Array(size), new Uint8Array(size)];
   let busy = false, written = Promise.resolve(), flushed = performance.now(), failure: unknown;
   const waits = (filled: number) =>
     busy || filled < to.worthWriting && performance.now() - flushed < FLUSH_MS;
@@ -1562,7 +1568,7 @@ async function pour(from: Source, to: Output, meter: Meter, signal: AbortSignal)
     const buffer = buffers[turn]!;
     let filled = 0;
     try {
-      while (filled < BUFFER_SIZE && (filled === 0 || waits(filled))) {
+      while (filled < size && (filled === 0 || waits(filled))) {
         n = await from.read(buffer.subarray(filled, filled + meter.most));
         if (n === null) break;
         const kept = meter.count(n);
@@ -1659,21 +1665,22 @@ class PieceFetch {
 
   /** Adds the bytes of a piece to the file; its end may come nearer meanwhile. */
   async #take(body: AnnouncedBody, piece: Piece) {
-    const { output, meter } = this.#options;
-    const buffer = new Uint8Array(PIECE_BUFFER_SIZE);
-    while (piece.left > 0) {
-      const place = buffer.subarray(0, Math.min(meter.most, piece.left));
-      const n = await abortable(body.read(place), this.#group.signal);
+    const { connections, meter, output } = this.#options, { signal } = this.#group;
+    const read = async (p: Uint8Array) => {
+      if (piece.left === 0) return null;
+      const n = await abortable(body.read(p.subarray(0, piece.left)), signal);
       if (n === null) throw cutShort(`${piece.left} bytes of a piece are missing`);
-      const [at] = piece.missing, mine = piece.claim(n);
-      meter.count(mine); // its total is no more than may be kept
-      await output.writeAt(at, buffer.subarray(0, mine));
-      piece.wrote(mine);
-      await meter.slowDown(mine, this.#group.signal);
-      if (performance.now() - this.#noted < FLUSH_MS) continue;
+      return piece.claim(n);
+    };
+    const write = async (bytes: Uint8Array) => {
+      await output.writeAt(piece.missing[0], bytes);
+      piece.wrote(bytes.length);
+      if (performance.now() - this.#noted < FLUSH_MS) return;
       this.#noted = performance.now();
       output.noteSpans(this.#pieces);
-    }
+    };
+    const size = Math.min(BUFFER_SIZE, SHARED_BUFFER_SIZE / connections);
+    await pour({ read }, { write, worthWriting: WRITE_SIZE }, meter, signal, size);
   }
 
   /** A connection failed. As long as others work, they fetch what it leaves, if they can. */
