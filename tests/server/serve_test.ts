@@ -94,6 +94,7 @@ Deno.test("serve counts connections, messages and the bytes of replies", async (
 Deno.test("serve runs twice in one process, on an address of each", async () => {
   await using one = quickServer(), two = quickServer({ lines: true });
   using first = await Caller.call(one.port), second = await Caller.call(two.port);
+  await first.asks("Ada", "Hello, Ada!");
   await one.shutdown();
   await first.hearsEnd();
   await second.asks("Ada\n", "Hello, Ada!\n");
@@ -106,7 +107,7 @@ Deno.test("serve holds those beyond maxConnections in the queue until one ends",
   const welcome = second.hears("Welcome!").then(() => welcomed = true);
   for (let i = 0; i < 20; i++) await first.asks("Ada", "Hello, Ada!");
   assert(!welcomed);
-  await first.says("exit");
+  first[Symbol.dispose]();
   await welcome;
   await second.asks("Bob", "Hello, Bob!");
   await server.shutdown(); // also when it is full
