@@ -190,6 +190,11 @@ Deno.test("serve throws what a command can report", async () => {
   assertEquals(assertThrows(() => serve({ hostname }), TrioError, "cannot resolve").code, 6);
   const away = { hostname: "192.0.2.1", port: 0 }; // RFC 5737: no machine has it
   assertEquals(assertThrows(() => serve(away), TrioError, "cannot listen on 192.0.2.1").code, 1);
+  for (const [hostname, reason] of [["a..b", "empty label found"], ["[::1", "'[::1'"]] as const) {
+    const bad = assertThrows(() => serve({ hostname }), TrioError, `invalid host`);
+    assertEquals(bad.code, 2);
+    assert(bad.message.includes(reason), bad.message);
+  }
   const away6 = { hostname: "[2001:db8::1]", port: 0 }; // RFC 3849, likewise
   assertThrows(() => serve(away6), TrioError, "cannot listen on [2001:db8::1]:0");
 });
