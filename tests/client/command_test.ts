@@ -100,8 +100,8 @@ Deno.test("client.ts - refuses what is not UTF-8", async () => {
 Deno.test("client.ts - greets with 300 names from a pipe, one at a time", async () => {
   const messages: string[] = [];
   await using server = tutorialServer(messages);
-  // reads end within a character, too
-  const names = Array.from({ length: 300 }, (_, i) => `${"小明".repeat(20)} ${i}`);
+  // 180 KB: reads end within a character, too
+  const names = Array.from({ length: 300 }, (_, i) => `${"小明".repeat(100)} ${i}`);
   const { code, stdout } = await runClient(server.port, ["-"], names.join("\n"));
   assertEquals(code, 0);
   assertEquals(messages, [...names, "exit"]); // two in one read would be one here
