@@ -195,33 +195,49 @@ Deno.test("permissions: fetch.ts --cacert needs to read that file", async () => 
   assertEquals([code, stderr.includes(`read access to "${file}"`)], [77, true]);
 });
 
+const NAME = `it's $(x) "*" ~`;
+
 /**
- * Arguments of fetch.ts, the files that its hint grants, where else than in `f` the page is, and
- * whether it is asked for twice.
+ * Arguments of fetch.ts before each URL, the files that its hint grants, and what is there then:
+ * files, and pages on stdout.
  */
 const HINTED: {
-  args: string[];
+  args: string[][];
   read?: string;
   write?: string;
-  saved?: string;
-  twice?: true;
+  saved: string[];
+  shown?: number;
 }[] = [
-  { args: ["-o", "f"], read: "f,f.part,f.part.json", write: "f,f.part,f.part.json" },
-  { args: ["-C", "-o", "./f"], read: "f,f.part,f.part.json" },
-  { args: ["--output-dir", "d", "-o", "f"], write: "d,d/f,d/f.part,d/f.part.json", saved: "d/f" },
-  { args: ["-o", "-", "-o", "-"], twice: true },
-  { args: ["-H", `X: ${"y".repeat(3000)}`, "-o", "/dev/null"], write: "/dev/null" },
-  { args: ["-o", `it's $(x) "*" ~`], saved: `it's $(x) "*" ~` },
+  {
+    args: [
+      ...[["-o", "f"], ["-o", NAME], ["-H", `X: ${"y".repeat(3000)}`, "-o", "/dev/null"]],
+      ...[["-o", "-"], ["-o", "-"]],
+    ],
+    read: `f,f.part,f.part.json,${NAME},${NAME}.part,${NAME}.part.json`,
+    write: `f,f.part,f.part.json,${NAME},${NAME}.part,${NAME}.part.json,/dev/null`,
+    saved: ["f", NAME],
+    shown: 2,
+  },
+  { args: [["-C", "-o", "./f"]], read: "f,f.part,f.part.json", saved: ["f"] },
+  {
+    args: [["--output-dir", "d", "-o", "f"]],
+    write: "d,d/f,d/f.part,d/f.part.json",
+    saved: ["d/f"],
+  },
   // the runtime cannot be told a name with a comma
-  { args: ["-o", "a,b"], read: ".", write: ".", saved: "a,b" },
-  { args: ["-o", "c,d/a,b"], read: ".", write: ".", saved: "c,d/a,b" },
+  { args: [["-o", "a,b"], ["-o", "c,d/a,b"]], read: ".", write: ".", saved: ["a,b", "c,d/a,b"] },
   // two hints: what is not known before the network was granted
-  { args: ["-J"], write: "given,given.part,given.part.json", saved: "given" },
-  { args: ["-o", "link"], saved: "target" },
+  { args: [["-J"]], write: "given,given.part,given.part.json", saved: ["given"] },
+  { args: [["-o", "link"]], saved: ["target"] },
 ];
 
-for (const { args, read, write, saved = "f", twice } of HINTED) {
-  const line = args.join(" ").replace(/y{10,}/, "…");
+/** A line without the quotes that are for the shell. */
+function unquoted(line: string): string {
+  return line.replace(/'\\''|'/g, (quote) => quote.slice(2, 3));
+}
+
+for (const { args, read, write, saved, shown = 0 } of HINTED) {
+  const line = args.flat().join(" ").replace(/y{10,}/, "…");
   Deno.test(`permissions: the hint of fetch.ts ${line} grants what is missing`, async () => {
     await using server = answerAll(() =>
       PAGE().replace("\r\n", "\r\nContent-Disposition: attachment; filename=given\r\n")
@@ -230,8 +246,7 @@ for (const { args, read, write, saved = "f", twice } of HINTED) {
     await Deno.mkdir(folder.file("c,d"));
     await Deno.symlink(folder.file("target"), folder.file("link"));
     const options = { cwd: folder.path, permissions: [] };
-    const url = `http://127.0.0.1:${server.port}/f`;
-    const words = [...args, url, ...twice ? [url] : []];
+    const words = args.flatMap((before) => [...before, `http://127.0.0.1:${server.port}/f`]);
     let { code, stdout, stderr } = await runScript("fetch.ts", words, options), hint = "";
     for (let n = 0; code === 77 && n < 2; n++) {
       hint = stderr.slice(stderr.lastIndexOf("fetch: ")).match(NOT_GRANTED)?.[3] ?? "";
@@ -239,11 +254,11 @@ for (const { args, read, write, saved = "f", twice } of HINTED) {
       ({ code, stdout, stderr } = await run("sh", ["-c", hint], options));
     }
     assertEquals(code, 0, `${hint}\n${stderr}`);
+    assertEquals(stdout.match(/^Hello$/gm)?.length ?? 0, shown);
+    for (const name of saved) assertEquals(folder.text(name), "Hello\n");
     assert(hint.includes(` --allow-net=127.0.0.1:${server.port} `), hint);
-    if (twice) assertEquals(stdout, "Hello\nHello\n");
-    else if (!args.includes("/dev/null")) assertEquals(folder.text(saved), "Hello\n");
-    if (read) assert(hint.includes(` --allow-read=${read} `), hint);
-    if (write) assert(hint.includes(` --allow-write=${write} `), hint);
+    if (read) assertStringIncludes(unquoted(hint), ` --allow-read=${read} `);
+    if (write) assertStringIncludes(unquoted(hint), ` --allow-write=${write} `);
   });
 }
 

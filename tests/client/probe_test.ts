@@ -135,17 +135,17 @@ Deno.test("client.ts --wait outlasts servers that close, break or say nothing", 
 });
 
 Deno.test("client.ts --wait ends in time with the code of the last failure", async () => {
-  const port = closedPort();
-  const refused = await runClient(port, ["--wait", "0.5"]);
+  await using silent = new FakeServer(async (conn) => void await conn.read(new Uint8Array(9)));
+  const [refused, unknown, late] = await Promise.all([
+    runClient(closedPort(), ["--wait", "0.5"]),
+    runScript("client.ts", ["--hostname", "nobody.invalid", "--wait", "0.5"]),
+    runClient(silent.port, ["--wait", "0.5", "-v"]),
+  ]);
   assertEquals([refused.code, refused.stdout], [7, ""]);
   assertMatch(refused.stderr, /^client: cannot connect to .*\n$/); // one line: silent without -v
-  const args = ["--hostname", "nobody.invalid", "--wait", "0.5"];
-  const unknown = await runScript("client.ts", args);
   assertEquals(unknown.code, 6);
   assertMatch(unknown.stderr, /^client: cannot resolve nobody\.invalid: .*\n$/);
-  await using silent = new FakeServer(async (conn) => void await conn.read(new Uint8Array(9)));
-  const late = await runClient(silent.port, ["--wait", "0.5", "-v"]); // nor is it said twice
-  assertEquals(late.code, 28);
+  assertEquals(late.code, 28); // nor is it said twice
   assertMatch(late.stderr, /^client: .*gave up on 127\.0\.0\.1:\d+ after 0\.5 s\n$/);
 });
 

@@ -46,10 +46,18 @@ export interface Outcome {
   report: Report | undefined;
 }
 
+/** A URL and the file for it. */
+export interface Wanted {
+  url: string;
+  output: string;
+}
+
 /** fetch.ts, for half a minute at most: as a command, or as a library. */
 export interface Way {
   /** Downloads a URL into a folder. */
   get(folder: Folder, url: string, asked?: Asked): Promise<Outcome>;
+  /** Downloads URLs in one run, all asked for alike, into a file each. */
+  getAll(folder: Folder, wanted: Wanted[], asked: Asked): Promise<Outcome[]>;
   /** Gives the head of the answer to this method. */
   head(folder: Folder, url: string, method: "GET" | "HEAD"): Promise<string>;
 }
@@ -80,6 +88,15 @@ export const byCommand: Way = {
     const { code, stdout, stderr } = await boundedFetch(folder, "--json", ...argsOf(asked), url);
     return { code, stderr, report: code === 0 ? JSON.parse(stdout) : undefined };
   },
+  async getAll(folder, wanted, asked) {
+    const urls = wanted.flatMap(({ url, output }) => ["--output", output, url]);
+    const { stdout, stderr } = await boundedFetch(folder, "--json", ...argsOf(asked), ...urls);
+    const lines = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+    assertEquals(lines.length, wanted.length, stderr);
+    return lines.map(({ error, ...report }) =>
+      error ? { code: error.code, stderr, report: undefined } : { code: 0, stderr, report }
+    );
+  },
   async head(folder, url, method) {
     const { code, stdout, stderr } = await boundedFetch(
       folder,
@@ -102,6 +119,13 @@ export const byLibrary: Way = {
       if (!(error instanceof fetch.TrioError)) throw error;
       return { code: error.code, stderr: `fetch: ${error.message}\n`, report: undefined };
     }
+  },
+  async getAll(folder, wanted, asked) {
+    const outcomes: Outcome[] = [];
+    for (const { url, output } of wanted) {
+      outcomes.push(await byLibrary.get(folder, url, { ...asked, output }));
+    }
+    return outcomes;
   },
   async head(_folder, url, method) {
     using response = await fetch.request(url, { method, maxTime: 30 });
@@ -139,12 +163,36 @@ export interface Get {
   asked?: Asked;
 }
 
+/** What fetch.ts saved, and what it came to. */
+export interface Ours extends Outcome {
+  /** Its file. */
+  path: string;
+}
+
 /** What curl saved. */
 export interface Theirs {
   /** Its file. */
   path: string;
   /** The status and the URL that it ended at. */
   ending: string;
+}
+
+/** Downloads URLs with fetch.ts; those that are asked for alike are one run. */
+export async function fetchAll<Key>(
+  folder: Folder,
+  way: Way,
+  gets: ReadonlyMap<Key, Get>,
+): Promise<Map<Key, Ours>> {
+  const ours = new Map<Key, Ours>();
+  const alike = Map.groupBy(gets, ([, { asked = {} }]) => argsOf(asked).join(" "));
+  for (const group of alike.values()) {
+    const wanted = group.map(([, { url }], n) => ({ url, output: `ours-${ours.size + n}` }));
+    const outcomes = await way.getAll(folder, wanted, group[0]![1].asked ?? {});
+    for (const [n, outcome] of outcomes.entries()) {
+      ours.set(group[n]![0], { ...outcome, path: folder.file(wanted[n]!.output) });
+    }
+  }
+  return ours;
 }
 
 /** Downloads URLs with curl, in one run. */
@@ -169,15 +217,10 @@ export async function curlAll<Key>(
 }
 
 /** Both must have saved the bytes of a URL and have ended at the same URL. */
-export async function assertSame(
-  folder: Folder,
-  way: Way,
-  { url, bytes, asked }: Get,
-  theirs: Theirs,
-): Promise<Report> {
-  const { code, stderr, report } = await way.get(folder, url, { output: "ours", ...asked });
+export async function assertSame(bytes: Uint8Array, ours: Ours, theirs: Theirs): Promise<Report> {
+  const { code, stderr, report, path } = ours;
   assertEquals(code, 0, stderr);
-  await assertFile(folder.file("ours"), bytes);
+  await assertFile(path, bytes);
   await assertFile(theirs.path, bytes);
   assertEquals(`${report!.status} ${report!.finalUrl}`, theirs.ending);
   return report!;
@@ -185,10 +228,11 @@ export async function assertSame(
 
 /** Downloads URLs with fetch.ts and with curl: both must save the same and end at the same URLs. */
 export async function downloadAll(folder: Folder, way: Way, gets: Get[]): Promise<Report[]> {
-  const theirs = await curlAll(folder, new Map(gets.map((get) => [get, get])));
-  const reports: Report[] = [];
-  for (const [get, saved] of theirs) reports.push(await assertSame(folder, way, get, saved));
-  return reports;
+  const all = new Map(gets.map((get) => [get, get]));
+  const theirs = await curlAll(folder, all), ours = await fetchAll(folder, way, all);
+  return await Promise.all(
+    gets.map((get) => assertSame(get.bytes, ours.get(get)!, theirs.get(get)!)),
+  );
 }
 
 /** The same with one URL. */

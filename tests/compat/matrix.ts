@@ -32,7 +32,7 @@ export function isFirst<Exercise extends string>(
 
 const EVERY_HTTP_SERVER = [
   "a small file",
-  "a file of 12 MB",
+  "a file of 2 MB",
   "an empty file",
   "a file that is missing (404)",
   "a folder without its slash",
@@ -270,8 +270,8 @@ export type TutorialExercise =
   | "the GET saves what fetch.ts saves";
 
 /** The tutorial's programs. */
-export const TUTORIAL: Row<"each python3", TutorialExercise> = {
-  peer: "each python3",
+export const TUTORIAL: Row<"python3", TutorialExercise> = {
+  peer: "python3",
   needs: ["python3"],
   exercised: [
     "the client cannot tell server.ts from the tutorial's",
@@ -316,7 +316,7 @@ export const SECTIONS: readonly {
   {
     title: "The tutorial's programs",
     about:
-      "Three Python programs on plain sockets, on each python3 that the machine has; relays record what passes, and it is compared byte for byte.",
+      "Three Python programs on plain sockets, on the oldest and the newest python3 that the machine has; relays record what passes, and it is compared byte for byte.",
     rows: [TUTORIAL],
   },
 ];

@@ -9,7 +9,15 @@ import { Folder } from "../support/folder.ts";
 import { type Peer, startPeer, testPeer } from "../support/peers.ts";
 import { runScript } from "../support/process.ts";
 import { closedPort } from "../support/servers.ts";
-import { assertFile, boundedFetch, byCommand, byLibrary, curl, download } from "./download.ts";
+import {
+  assertFile,
+  boundedFetch,
+  byCommand,
+  byLibrary,
+  curl,
+  download,
+  downloadAll,
+} from "./download.ts";
 import { serveSite } from "./http_servers.ts";
 import { PROXIES, type ProxyExercise } from "./matrix.ts";
 import { siteOfFile } from "./site.ts";
@@ -72,7 +80,7 @@ const EXERCISES: Record<ProxyExercise, (scene: Scene) => Promise<void>> = {
   async "https: CONNECT"({ tinyproxy, https, bytes, folder, certificates }) {
     const proxy = `http://127.0.0.1:${tinyproxy.port}`;
     const options = { proxy, cacert: certificates.ca };
-    await download(folder, byCommand, { url: https, bytes, asked: options });
+    await download(folder, byLibrary, { url: https, bytes, asked: options });
     await asked(tinyproxy, `CONNECT ${new URL(https).host}`, 2);
   },
   async "credentials"(scene) {
@@ -80,13 +88,13 @@ const EXERCISES: Record<ProxyExercise, (scene: Scene) => Promise<void>> = {
     const proxy = `http://Michael:${PASSWORD}@127.0.0.1:${tinyproxy.port}`;
     const args = ["--proxy", proxy, "--cacert", certificates.ca];
     const cacert = certificates.ca;
-    for (const url of [http, https]) {
-      await download(folder, byLibrary, { url, bytes, asked: { proxy, cacert } });
-      const { stderr } = await boundedFetch(folder, "--verbose", ...args, url);
-      assertMatch(stderr, /Proxy-Authorization: /);
-      assertEquals(stderr.includes(PASSWORD), false);
-      assertEquals(stderr.includes(btoa(`Michael:${PASSWORD}`)), false);
-    }
+    const gets = [http, https].map((url) => ({ url, bytes, asked: { proxy, cacert } }));
+    await downloadAll(folder, byLibrary, gets);
+    const outputs = ["--output=verbose-0", "--output=verbose-1"];
+    const { stderr } = await boundedFetch(folder, "--verbose", ...args, ...outputs, http, https);
+    assertEquals(stderr.match(/Proxy-Authorization: /g)?.length, 2);
+    assertEquals(stderr.includes(PASSWORD), false);
+    assertEquals(stderr.includes(btoa(`Michael:${PASSWORD}`)), false);
   },
   async "wrong credentials"({ tinyproxy, http, https, folder }) {
     const proxy = `http://Michael:wrong@127.0.0.1:${tinyproxy.port}`;

@@ -1,10 +1,12 @@
 /**
- * Relays between a script and its peer: one records every byte, one holds an
- * answer back in the middle while its server is killed and started again.
+ * Relays between a script and its peer: one records every byte, one breaks an
+ * answer off in the middle, when its server was killed.
  *
  * @module
  */
+import { unbracketed } from "../../mod.ts";
 import { textOf } from "../support/bytes.ts";
+import type { Peer } from "../support/peers.ts";
 import { copy, FakeServer } from "../support/servers.ts";
 
 /** What passed through a connection, each byte a character. */
@@ -33,37 +35,43 @@ export function recordingRelay(port: number): {
   return { relay, recorded };
 }
 
-/** A relay whose first connection stops after some bytes of the answer. */
-export interface HoldingRelay extends AsyncDisposable {
+/** Where a server listens. */
+type Server = Pick<Peer, "host" | "port">;
+
+/** A relay whose first connection breaks off. */
+export interface BreakingRelay extends AsyncDisposable {
   /** Its port. */
   readonly port: number;
   /** Resolves when the first connection has stopped. */
   readonly held: Promise<void>;
   /** The requests, one for each connection. */
   readonly requests: string[];
-  /** Lets all go on: the first where it was, others to the server at `port`. */
-  release(port: number): void;
+  /** Ends the first connection; others go to this server. */
+  release(server: Server): void;
 }
 
-/** Makes a relay to `port` that stops after `limit` bytes of the answer. */
-export function holdingRelay(port: number, limit: number): HoldingRelay {
+/**
+ * Makes a relay to a server that stops after `limit` bytes of the answer. It ends there when it is
+ * released: else all came that the system still holds of a killed server's answer, some megabytes.
+ */
+export function breakingRelay(server: Server, limit: number): BreakingRelay {
   const held = Promise.withResolvers<void>();
-  const released = Promise.withResolvers<number>();
+  const released = Promise.withResolvers<Server>();
   const requests: string[] = [];
   const relay = new FakeServer(async (client, count) => {
-    const first = count === 1;
-    using server = await Deno.connect({
-      port: first ? port : await released.promise,
-    });
+    const first = count === 1, { host, port } = first ? server : await released.promise;
+    using conn = await Deno.connect({ hostname: unbracketed(host), port });
     requests[count - 1] = "";
     let passed = 0;
     await Promise.all([
-      copy(client, server, (bytes) => requests[count - 1] += textOf(bytes)),
-      copy(server, client, async (bytes) => {
-        passed += bytes.length;
-        if (!first || passed < limit) return;
-        held.resolve();
-        await released.promise;
+      copy(client, conn, (bytes) => requests[count - 1] += textOf(bytes)),
+      copy(conn, client, async ({ length }) => {
+        if (first && passed >= limit) {
+          held.resolve();
+          await released.promise;
+          throw new Error("it breaks off");
+        }
+        passed += length;
       }),
     ]);
   });
@@ -73,7 +81,7 @@ export function holdingRelay(port: number, limit: number): HoldingRelay {
     requests,
     release: released.resolve,
     async [Symbol.asyncDispose]() {
-      released.resolve(port); // a handler may wait for it
+      released.resolve(server); // a handler may wait for it
       await relay[Symbol.asyncDispose]();
     },
   };

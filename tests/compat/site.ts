@@ -18,8 +18,8 @@ export interface Site extends AsyncDisposable {
   readonly files: Readonly<Record<string, Uint8Array>>;
 }
 
-/** The size of big.bin in bytes: a multiple of what the buffers of a connection hold. */
-export const BIG = 12_000_000;
+/** The size of big.bin in bytes: no buffer of fetch.ts or of a server holds all of it. */
+export const BIG = 2_000_000;
 
 /** Long ago: servers do not resume by a Last-Modified of this minute (RFC 9110 8.8.2.2). */
 export const CHANGED = new Date("2020-02-02T20:20:20Z");

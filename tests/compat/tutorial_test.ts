@@ -1,6 +1,6 @@
 /**
  * The tutorial's three programs, in our own Python versions, beside ours: what
- * goes over the wire must be the same, byte for byte, on each Python there is.
+ * goes over the wire must be the same, byte for byte, on the oldest and the newest Python there is.
  *
  * @module
  */
@@ -11,13 +11,14 @@ import { quickServer, ServerProcess } from "../support/caller.ts";
 import { Folder } from "../support/folder.ts";
 import { type Peer, startPeer, testPeer } from "../support/peers.ts";
 import { each, type Finished, run, type Running, runScript } from "../support/process.ts";
+import { THOROUGH } from "../support/thorough.ts";
 import { TUTORIAL, type TutorialExercise } from "./matrix.ts";
 import { type Recorded, recordingRelay } from "./relay.ts";
 import { HERE } from "./site.ts";
 
 /**
- * Each python3 in PATH and under pyenv, once: its version and its path. Those in pyenv's own folder
- * of PATH are scripts that start one of these.
+ * The oldest and the newest python3 in PATH and under pyenv, or with `THOROUGH=1` each: its version
+ * and its path. Those in pyenv's own folder of PATH are scripts that start one of these.
  */
 async function findPythons(): Promise<[version: string, path: string][]> {
   const pyenv = Deno.env.get("PYENV_ROOT") ?? `${Deno.env.get("HOME")}/.pyenv`;
@@ -25,11 +26,16 @@ async function findPythons(): Promise<[version: string, path: string][]> {
     ...(Deno.env.get("PATH") ?? "").split(":").filter((folder) => folder !== `${pyenv}/shims`),
     ...list(`${pyenv}/versions`).map((name) => `${pyenv}/versions/${name}/bin`),
   ];
-  const paths = folders.flatMap((folder) =>
-    list(folder).filter((name) => /^python3(\.\d+)?$/.test(name))
-      .map((name) => Deno.realPathSync(`${folder}/${name}`))
+  const all = new Set(
+    folders.flatMap((folder) =>
+      list(folder).filter((name) => /^python3(\.\d+)?$/.test(name))
+        .map((name) => Deno.realPathSync(`${folder}/${name}`))
+    ),
   );
-  const pythons = await each([...new Set(paths)], async (path) => {
+  const minor = (path: string) => Number(path.match(/\d+$/)?.[0] ?? 0); // of …/python3.12
+  const sorted = [...all].sort((a, b) => minor(a) - minor(b));
+  const paths = THOROUGH ? sorted : sorted.filter((_, at) => at === 0 || at === sorted.length - 1);
+  const pythons = await each(paths, async (path) => {
     const { code, stdout } = await run(path, ["-c", "import sys; print(sys.version.split()[0])"]);
     return code === 0 ? [[stdout.trim(), path] as [string, string]] : [];
   });

@@ -63,7 +63,7 @@ for _ in range(20):
     ]);
     assertEquals([resets.code, resets.stderr], [0, ""]);
     const last = greets(server.port);
-    await first.says("exit");
+    first[Symbol.dispose]();
     await last;
   },
 );
@@ -131,7 +131,7 @@ Deno.test("serve stops reading from a peer that never reads, and ends it in time
   });
   using greedy = await Caller.call(server.port);
   const taken = flood(greedy.conn, encode("\n".repeat(2 ** 16)));
-  for (let i = 0; i < 100; i++) await greets(server.port);
+  for (let i = 0; i < 20; i++) await greets(server.port);
   assert(await taken < 2 ** 25, "more than the buffers of the two sockets can hold");
   assertEquals(warnings, [`${greedy.address} was idle for 1 s`]);
 });
@@ -145,9 +145,9 @@ Deno.test("shutdown does not wait for a peer that never reads beyond grace", asy
   await taken;
 });
 
-Deno.test("serve greets each of 300 busy connections", async () => {
+Deno.test("serve greets each of 200 busy connections", async () => {
   await using server = quickServer();
-  await Promise.all(Array.from({ length: 300 }, async (_, name) => {
+  await Promise.all(Array.from({ length: 200 }, async (_, name) => {
     using caller = await Caller.call(server.port);
     for (let i = 0; i < 5; i++) await caller.asks(`${name}`, `Hello, ${name}!`);
     await caller.says("exit");
@@ -155,13 +155,13 @@ Deno.test("serve greets each of 300 busy connections", async () => {
   }));
   await server.shutdown();
   const { total, messages } = server.status();
-  assertEquals({ total, messages }, { total: 300, messages: 1500 });
+  assertEquals({ total, messages }, { total: 200, messages: 1000 });
 });
 
-Deno.test("serve ends at once in the middle of 300 busy connections", async () => {
+Deno.test("serve ends at once in the middle of 200 busy connections", async () => {
   const controller = new AbortController();
   await using server = quickServer({ signal: controller.signal });
-  const callers = await Promise.all(Array.from({ length: 300 }, () => Caller.call(server.port)));
+  const callers = await Promise.all(Array.from({ length: 200 }, () => Caller.call(server.port)));
   const busy = Promise.withResolvers<void>();
   const cut = Promise.allSettled(callers.map(async (caller) => {
     for (let i = 0;; i++) {
@@ -178,7 +178,7 @@ Deno.test("serve ends at once in the middle of 300 busy connections", async () =
 });
 
 Deno.test({
-  name: "server.ts holds 2,000 idle connections, and no descriptor of them afterwards",
+  name: "server.ts holds 1,100 idle connections, and no descriptor of them afterwards",
   ignore: Deno.build.os !== "linux",
   async fn() {
     await using server = new ServerProcess(["--delay", "0", "--quiet"]);
@@ -188,8 +188,9 @@ Deno.test({
     await caller.asks("Ada", "Hello, Ada!");
     const before = descriptors();
     const port = await server.port();
-    const idle = await Promise.all(Array.from({ length: 2000 }, () => Caller.call(port)));
-    assertEquals(descriptors(), before + 2000);
+    // more than the system lets a process have if that asks for no more
+    const idle = await Promise.all(Array.from({ length: 1100 }, () => Caller.call(port)));
+    assertEquals(descriptors(), before + 1100);
     await greets(port);
     for (const it of idle) it[Symbol.dispose]();
     while (descriptors() > before) await caller.asks("Ada", "Hello, Ada!");
@@ -204,7 +205,7 @@ testPeer("server.ts outlives the lack of descriptors, and says so once", ["bash"
     return ["-c", script, Deno.execPath(), ...deno];
   }]);
   const port = await server.port();
-  const callers = await Promise.all(Array.from({ length: 200 }, () => Caller.dial(port)));
+  const callers = await Promise.all(Array.from({ length: 100 }, () => Caller.dial(port)));
   const lacking = server.heard("stderr", /server: cannot accept: .*\(os error 24\)\n/);
   await Promise.all(callers.map(async (caller) => {
     await caller.hears("Welcome!");
@@ -214,7 +215,7 @@ testPeer("server.ts outlives the lack of descriptors, and says so once", ["bash"
   }));
   await greets(port);
   assertEquals((await server.stop("SIGTERM")).code, 0);
-  assertMatch(server.stderr, /^server: listening .*\nserver: cannot .*\nserver: ended, 201 .*\n$/);
+  assertMatch(server.stderr, /^server: listening .*\nserver: cannot .*\nserver: ended, 101 .*\n$/);
 });
 
 Deno.test("server.ts logs nothing that a peer sends", async () => {

@@ -94,6 +94,7 @@ Deno.test("serve counts connections, messages and the bytes of replies", async (
 Deno.test("serve runs twice in one process, on an address of each", async () => {
   await using one = quickServer(), two = quickServer({ lines: true });
   using first = await Caller.call(one.port), second = await Caller.call(two.port);
+  await first.asks("Ada", "Hello, Ada!");
   await one.shutdown();
   await first.hearsEnd();
   await second.asks("Ada\n", "Hello, Ada!\n");
@@ -106,7 +107,7 @@ Deno.test("serve holds those beyond maxConnections in the queue until one ends",
   const welcome = second.hears("Welcome!").then(() => welcomed = true);
   for (let i = 0; i < 20; i++) await first.asks("Ada", "Hello, Ada!");
   assert(!welcomed);
-  await first.says("exit");
+  first[Symbol.dispose]();
   await welcome;
   await second.asks("Bob", "Hello, Bob!");
   await server.shutdown(); // also when it is full
@@ -189,6 +190,11 @@ Deno.test("serve throws what a command can report", async () => {
   assertEquals(assertThrows(() => serve({ hostname }), TrioError, "cannot resolve").code, 6);
   const away = { hostname: "192.0.2.1", port: 0 }; // RFC 5737: no machine has it
   assertEquals(assertThrows(() => serve(away), TrioError, "cannot listen on 192.0.2.1").code, 1);
+  for (const [hostname, reason] of [["a..b", "empty label found"], ["[::1", "'[::1'"]] as const) {
+    const bad = assertThrows(() => serve({ hostname }), TrioError, `invalid host`);
+    assertEquals(bad.code, 2);
+    assert(bad.message.includes(reason), bad.message);
+  }
   const away6 = { hostname: "[2001:db8::1]", port: 0 }; // RFC 3849, likewise
   assertThrows(() => serve(away6), TrioError, "cannot listen on [2001:db8::1]:0");
 });

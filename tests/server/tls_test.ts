@@ -3,13 +3,15 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
-import { readAll, writeAll } from "../../mod.ts";
+import { assert, assertEquals, assertMatch, assertThrows } from "jsr:@std/assert@^1.0.0";
+import { readAll, TrioError, writeAll } from "../../mod.ts";
+import { serve, type ServeOptions } from "../../server.ts";
 import { encode } from "../support/bytes.ts";
 import { Caller, quickServer, ServerProcess } from "../support/caller.ts";
 import { certificatesOfFile } from "../support/certificates.ts";
 import { testPeer } from "../support/peers.ts";
 import { denoArgs, Running, runScript } from "../support/process.ts";
+import { hurried } from "../support/replaced.ts";
 
 const certificates = certificatesOfFile();
 
@@ -39,7 +41,7 @@ testPeer("serve with TLS answers, also after a half-close", ["openssl"], async (
 testPeer("serve with TLS writes all of what does not fit at once", ["openssl"], async () => {
   await using server = quickServer(tls());
   using conn = await connect(server.port);
-  const names = "\n".repeat(2 ** 18), heard = readAll(conn, 2 ** 23);
+  const names = "\n".repeat(2 ** 16), heard = readAll(conn, 2 ** 20);
   await writeAll(conn, encode(names));
   await conn.closeWrite();
   assertEquals((await heard).length, "Welcome!".length + names.length * "Hello, !\n".length);
@@ -77,38 +79,36 @@ testPeer("serve with TLS outlives what is no handshake, and says whose", ["opens
 });
 
 testPeer(
-  "server.ts gives a handshake ten seconds, and then its place to others",
+  "serve gives a handshake ten seconds, and then its place to others",
   ["openssl"],
   async () => {
-    await using server = tlsProcess("--idle-timeout=0", "--max-connections=2");
-    using silent = await Caller.dial(await server.port());
-    using conn = await connect(await server.port());
+    using time = hurried();
+    await using server = quickServer({ ...tls(), idleTimeout: 0, maxConnections: 2 });
+    using silent = await Caller.dial(server.port);
+    using conn = await connect(server.port);
     assertEquals(await conn.read(new Uint8Array(8)), 8);
-    const from = performance.now();
-    using third = await connect(await server.port()); // its handshake waits for the place
+    using third = await connect(server.port); // its handshake waits for the place
     assertEquals(await third.read(new Uint8Array(8)), 8);
-    assert(performance.now() - from > 9000);
-    await server.heard("stderr", new RegExp(`${silent.address} made no TLS handshake in 10 s\n`));
+    assert(time.passed > 10_000);
+    const peer = silent.address, message = `${peer} made no TLS handshake in 10 s`;
+    assertEquals(
+      server.events.filter((it) => it.event === "warning" && it.peer),
+      [{ event: "warning", peer, message }],
+    );
     await writeAll(conn, encode("Ada"));
     assertEquals(await conn.read(new Uint8Array(100)), "Hello, Ada!".length);
   },
 );
 
-testPeer(
-  "server.ts --cert greets client.ts --tls, which checks the certificate",
-  ["openssl"],
-  async () => {
-    await using server = tlsProcess();
-    const args = ["--tls", "--hostname=localhost", `--port=${await server.port()}`, "Ada", "小明"];
-    const good = await runScript("client.ts", [...args, `--cacert=${certificates().ca}`]);
-    assertEquals(
-      [good.code, good.stdout],
-      [0, "Welcome!\nHello, Ada!\nHello, 小明!\n"],
-      good.stderr,
-    );
-    assertEquals((await runScript("client.ts", args)).code, 60);
-  },
-);
+testPeer("server.ts --cert greets client.ts", ["openssl"], async () => {
+  await using server = tlsProcess();
+  const args = ["--hostname=localhost", `--port=${await server.port()}`, "Ada", "小明"];
+  const { code, stdout, stderr } = await runScript("client.ts", [
+    `--cacert=${certificates().ca}`,
+    ...args,
+  ]);
+  assertEquals([code, stdout], [0, "Welcome!\nHello, Ada!\nHello, 小明!\n"], stderr);
+});
 
 const GREETED = /Welcome!Hello, Ada!/;
 
@@ -141,29 +141,24 @@ print(s.recv(100).decode())`;
   await server.heard("stdout", closed);
 });
 
-testPeer("server.ts says what is wrong with its certificate", ["openssl"], async () => {
-  const { certificate, key } = certificates().good;
-  const cases: [string[], RegExp][] = [
-    [
-      [`--cert=${certificate}`],
-      /^server: a certificate needs its key, and a key its certificate\n$/,
-    ],
-    [[`--key=${key}`], /^server: a certificate needs its key, and a key its certificate\n$/],
-    [
-      [`--cert=${certificate}`, "--key=/nowhere"],
-      /^server: cannot read --key \/nowhere: No such file/,
-    ],
-    [[`--cert=${key}`, `--key=${key}`], /^server: cannot use the certificate and key: /],
-    [
-      [`--cert=${certificate}`, `--key=${certificate}`],
-      /^server: cannot use the certificate and key: /,
-    ],
+testPeer("serve and server.ts say what is wrong with a certificate", ["openssl"], async () => {
+  const { cert, key } = tls(), port = 0;
+  const alone = "a certificate needs its key, and a key its certificate";
+  const useless = "cannot use the certificate and key: ";
+  const cases: [ServeOptions, string][] = [
+    [{ cert }, alone],
+    [{ key }, alone],
+    [{ cert: key, key }, useless],
+    [{ cert, key: cert }, useless],
   ];
-  for (const [args, message] of cases) {
-    const { code, stderr } = await runScript("server.ts", ["--port=0", ...args]);
-    assertMatch(stderr, message);
-    assertEquals([code, stderr.split("\n").length], [2, 2]);
+  for (const [options, message] of cases) {
+    const { code } = assertThrows(() => serve({ port, ...options }), TrioError, message);
+    assertEquals(code, 2);
   }
+  const args = ["--port=0", `--cert=${certificates().good.certificate}`, "--key=/nowhere"];
+  const { code, stderr } = await runScript("server.ts", args);
+  assertEquals(code, 2, stderr);
+  assertMatch(stderr, /^server: cannot read --key \/nowhere: No such file[^\n]*\n$/);
 });
 
 testPeer(

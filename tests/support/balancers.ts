@@ -79,7 +79,7 @@ export async function bothUp(socket: string) {
       if (!(error instanceof Deno.errors.NotFound)) throw error;
       return ""; // the socket comes a moment after the port
     });
-    await pause(10);
+    await pause(25);
   }
 }
 

@@ -63,10 +63,15 @@ function partNames(node: Node): string[] {
   return [...names].filter((name) => !SKIPPED.has(name));
 }
 
+/** The parts of each node: a getter makes them anew each time, and trees are walked twice. */
+const FOUND = new WeakMap<Node, Node[]>();
+
 function partsOf(node: Node): Node[] {
-  const names = PARTS.getOrInsertComputed(node.type, () => partNames(node));
-  return names.flatMap((name) => node[name])
-    .filter((part): part is Node => typeof part?.type === "string" && Array.isArray(part.range));
+  return FOUND.getOrInsertComputed(node, () => {
+    const names = PARTS.getOrInsertComputed(node.type, () => partNames(node));
+    return names.flatMap((name) => node[name])
+      .filter((part): part is Node => typeof part?.type === "string" && Array.isArray(part.range));
+  });
 }
 
 /** All nodes of a tree; `enter` says which are entered. */
