@@ -844,8 +844,7 @@ class Log {
       try {
         await this.stream.write(lines);
         this.#torn = false;
-        if (this.#missing) this.onMissing(this.#missing);
-        this.#missing = 0;
+        if (this.#missing && this.#waiting.length < MAX_WAITING / 2) this.#sayMissing();
       } catch {
         this.#torn = true; // a full disk ends the log, not the server
         this.#drop(lines.filter((byte) => byte === 0x0a).length);
@@ -863,6 +862,12 @@ class Log {
   #drop(count: number) {
     this.dropped += count;
     this.#missing += count;
+  }
+
+  /** Says so, perhaps in a line of this log: it needs room. */
+  #sayMissing() {
+    this.onMissing(this.#missing);
+    this.#missing = 0;
   }
 
   /** Hands over what waits: the stream's own end bounds how long that may take. */

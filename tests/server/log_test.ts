@@ -95,6 +95,10 @@ testPeer("server.ts keeps a mebibyte of a log that nobody reads, and counts what
   const events = log.text.trimEnd().split("\n").map((line) => JSON.parse(line));
   const { dropped } = events.at(-1);
   assert(dropped > 0, log.text.slice(-300));
+  const missing = events.filter(({ message }) => /missing/.test(message));
+  assertEquals(missing.map(({ message }) => Number(message.match(/[\d,]+/)[0].replace(",", ""))), [
+    dropped,
+  ]);
   // all but the first and the last, and what says that some are missing
   assertEquals(events.length - 2 + dropped, 3 * count + 1);
 });
