@@ -43,11 +43,15 @@ socks pass { from: 0/0 to: 0/0 }
 }
 
 const PROXIES = [
-  { program: "microsocks", start: () => startMicrosocks(), way: byCommand },
-  { program: "danted", start: startDante, way: byLibrary },
+  {
+    program: "microsocks",
+    start: () => startMicrosocks(),
+    ways: { socks5: byCommand, socks5h: byLibrary },
+  },
+  { program: "danted", start: startDante, ways: { socks5: byLibrary, socks5h: byLibrary } },
 ] as const;
 
-for (const { program, start, way } of PROXIES) {
+for (const { program, start, ways } of PROXIES) {
   testPeer(
     `fetch.ts goes through ${program} as curl does`,
     [program, "nginx", "openssl", "curl"],
@@ -60,7 +64,7 @@ for (const { program, start, way } of PROXIES) {
       const secure = stack.use(await serveSite("nginx", { site, tls }));
       const { port } = stack.use(await start());
       const bytes = files["small.txt"]!;
-      for (const scheme of ["socks5", "socks5h"]) {
+      for (const [scheme, way] of Object.entries(ways)) {
         const proxy = `${scheme}://127.0.0.1:${port}`;
         await t.step(`${scheme}, an address and a name`, async () => {
           const urls = ["127.0.0.1", "localhost"].map((host) =>
