@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@^1.0.0";
+import { assert, assertEquals, assertMatch } from "jsr:@std/assert@^1.0.0";
 import { download } from "../../fetch.ts";
 import { EXIT, VERSION } from "../../mod.ts";
 import { rejectsWith } from "../support/assertions.ts";
