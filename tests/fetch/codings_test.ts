@@ -19,8 +19,8 @@ import { FakeServer, replying, urlOf } from "../support/servers.ts";
 /** What is read into; also what stands behind the end of a coding. */
 const BUFFER = new Uint8Array(1024 * 1024);
 
-/** 256 MiB of zeros. */
-const BOMB_SIZE = 256 * 1024 * 1024;
+/** 96 MiB of zeros. */
+const BOMB_SIZE = 96 * 1024 * 1024;
 
 /** What this test has, in bytes: other files' tests have threads of the same process. */
 function memory(): number {

@@ -362,7 +362,7 @@ Deno.test("fetch.ts ends as download does", async () => {
   const [saved, alsoSaved] = [stack.use(new Folder()), stack.use(new Folder())];
   for (const compressed of [false, true]) {
     const some = CASES.filter((one) => (one.compressed ?? false) === compressed)
-      .filter((_, at) => at % 5 === 0);
+      .filter((_, at) => at % 9 === 0);
     const ours = await each(jobsOf(some, server, saved), byDownload);
     assertEquals(await byScript(jobsOf(some, server, alsoSaved), compressed), ours);
     assert(ours.some((body) => body !== undefined) && ours.includes(undefined));

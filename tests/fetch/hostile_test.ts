@@ -32,7 +32,7 @@ const CUT: [what: string, reply: Uint8Array][] = [
 ];
 
 Deno.test("download never succeeds with a reply cut at any byte", async (t) => {
-  for (const [what, reply] of CUT) {
+  for (const [number, [what, reply]] of CUT.entries()) {
     await t.step(what, async () => {
       await using folder = new Folder();
       await using server = new FakeServer(replying((head) => {
@@ -40,8 +40,10 @@ Deno.test("download never succeeds with a reply cut at any byte", async (t) => {
       }));
       const options = { output: folder.file("f"), retry: 0, compressed: true };
       // the cuts in the head are those of the first
-      const start = THOROUGH || reply === CUT[0]![1] ? 0 : textOf(reply).indexOf("\r\n\r\n");
-      for (let cut = start; cut < reply.length; cut++) {
+      const start = THOROUGH || number === 0 ? 0 : textOf(reply).indexOf("\r\n\r\n");
+      // the codings have all cuts in the test below
+      const step = THOROUGH || number < 2 ? 1 : 3;
+      for (let cut = reply.length - 1; cut >= start; cut -= step) {
         const error = await assertRejects(
           () => download(urlOf(server, `/${cut}`), options),
           TrioError,
@@ -58,21 +60,16 @@ Deno.test("download never succeeds with a reply cut at any byte", async (t) => {
   }
 });
 
-Deno.test("download takes a coded body that EOF frames for complete at its own end only", async () => {
+Deno.test("request takes a coded body that EOF frames for complete at its own end only", async () => {
   for (const coding of ["gzip", "deflate", "br"]) {
     const reply = joined(`${OK}Content-Encoding: ${coding}\r\n\r\n`, CODED[coding]!);
     const start = reply.length - CODED[coding]!.length;
-    await using folder = new Folder();
     await using server = new FakeServer(replying((head) => {
       return reply.subarray(0, Number(head.split(" ")[1]!.slice(1)));
     }));
-    const get = (cut: number) => {
-      const output = folder.file(`${cut}`);
-      return download(urlOf(server, `/${cut}`), { output, retry: 0, compressed: true });
-    };
-    for (let cut = start + 1; cut < reply.length; cut++) await rejectsWith(61, get(cut));
-    await get(reply.length);
-    assertEquals(folder.text(`${reply.length}`), TEXT);
+    const cutAt = (cut: number) => get(urlOf(server, `/${cut}`), { compressed: true });
+    for (let cut = start + 1; cut < reply.length; cut++) await rejectsWith(61, cutAt(cut));
+    assertEquals(await cutAt(reply.length), TEXT);
   }
 });
 
@@ -98,12 +95,10 @@ Deno.test("request takes a reset for an end only if the body was complete", asyn
   }
 });
 
-/** What never ends, as `request` meets it. */
+/** What never ends, as `request` meets it; protocol/response_test.ts has more. */
 const ENDLESS: [what: string, start: string, piece: string][] = [
   ["a head of 100 MB", `${OK}A: `, "b".repeat(65536)],
-  ["10^6 header fields", OK, "A: b\r\n".repeat(10_000)],
-  ["interim replies", "", "HTTP/1.1 100 Continue\r\n\r\n".repeat(100)],
-  ["a status line", "HTTP/1.1 200 ", "a".repeat(65536)],
+  ["interim replies", "", `HTTP/1.1 103 Hints\r\nA: ${"b".repeat(2000)}\r\n\r\n`.repeat(30)],
   ["something else", "220 ftp", " welcome\r\n".repeat(1000)],
   ["a chunk's extension", `${CHUNKED}5;`, "a".repeat(65536)],
   ["trailers", `${CHUNKED}0\r\n`, "A: b\r\n".repeat(10_000)],

@@ -23,7 +23,7 @@ import { response } from "../support/replies.ts";
 import { rounds, THOROUGH } from "../support/thorough.ts";
 
 /** How many random trials there are. */
-const PROCESSES = Number(Deno.env.get("SWEEP_PROCESSES") ?? rounds(24));
+const PROCESSES = Number(Deno.env.get("SWEEP_PROCESSES") ?? rounds(16));
 /** What ends a process, and with what exit code it says so: 128 and the signal's number. */
 const SIGNALS = { SIGKILL: 137, SIGTERM: 143, SIGINT: EXIT.interrupted } as const;
 type Signal = keyof typeof SIGNALS;
@@ -235,7 +235,9 @@ for (const replace of [false, true]) {
   });
 }
 
-for (const [signal, points] of [["SIGINT", [...RECORD, ...END]], ["SIGTERM", END]] as const) {
+for (
+  const [signal, points] of [["SIGINT", [...RECORD.slice(-1), ...END]], ["SIGTERM", END]] as const
+) {
   testPeer(
     `fetch.ts with ${signal} at a system call says whether FILE is there`,
     ["gcc"],

@@ -4,6 +4,7 @@
  * @module
  */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "jsr:@std/assert@^1.0.0";
+import { download } from "../../fetch.ts";
 import { EXIT } from "../../mod.ts";
 import { noise } from "../support/bytes.ts";
 import { assertUsage, SHA256, testOption } from "../support/options.ts";
@@ -62,11 +63,10 @@ testOption("--continue", "takes what another program left for a part of an older
 
 testOption("--no-clobber", "fails rather than replace a file", async (run, folder) => {
   folder.write("text", "old");
-  const { code, stderr } = await run("--no-clobber", "/text");
+  const { code, stderr } = await run("--no-clobber", "/text", "/200x");
   assertEquals([code, folder.text("text")], [EXIT.write, "old"]);
+  assertEquals(folder.text("200x"), "body of 200");
   assertStringIncludes(stderr, "fetch: cannot write text: it is there already");
-  assertEquals((await run("--no-clobber", "-o", "new", "/text")).code, EXIT.ok);
-  assertUsage(await run("--no-clobber", "-C", "/text"), /--no-clobber/);
 });
 
 testOption("--max-filesize", "takes bytes, K, M or G", async (run) => {
@@ -98,23 +98,32 @@ testOption("--sha256", "checks the file, in small or capital digits", async (run
   }
 });
 
-testOption("--sha256", "checks what was there before, and what goes to stdout", async (run) => {
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new Uint8Array(noise(256))));
-  const { code, folder, origin } = await run("-o", "-", "--sha256", digest.toHex(), "/file");
-  assertEquals(code, EXIT.ok);
-  folder.write("f.part", noise(256).subarray(0, 100));
-  writeRecord(folder, "f.part", { url: origin.url("/file"), total: 256 });
-  const args = ["-C", "--sha256", digest.toHex(), "-o", "f", "/file"];
-  const { code: continued, asked } = await run(...args);
-  assertEquals([continued, asked[0]!.headers.get("range")], [EXIT.ok, "bytes=100-"]);
-});
+testOption(
+  "--sha256",
+  "checks what was there before, and what goes to stdout",
+  async (run, folder, origin) => {
+    const digest = new Uint8Array(
+      await crypto.subtle.digest("SHA-256", new Uint8Array(noise(256))),
+    );
+    assertEquals((await run("-o", "-", "--sha256", digest.toHex(), "/file")).code, EXIT.ok);
+    folder.write("f.part", noise(256).subarray(0, 100));
+    writeRecord(folder, "f.part", { url: origin.url("/file"), total: 256 });
+    const options = { resume: true, sha256: digest.toHex(), output: folder.file("f") };
+    await download(origin.url("/file"), options);
+    assertEquals(origin.ranges(), [undefined, "bytes=100-"]);
+  },
+);
 
-testOption("--remote-time", "gives the file the time of Last-Modified", async (run, folder) => {
-  await run("-R", "-o", "remote", "-o", "none", "/file", "/text");
-  await run("-o", "local", "/file");
-  assertEquals(Deno.statSync(folder.file("remote")).mtime, new Date(MODIFIED));
-  for (const name of ["local", "none"]) {
-    const { mtime } = Deno.statSync(folder.file(name));
-    assert(mtime!.getFullYear() > 2000, name);
-  }
-});
+testOption(
+  "--remote-time",
+  "gives the file the time of Last-Modified",
+  async (run, folder, origin) => {
+    await run("-R", "-o", "remote", "-o", "none", "/file", "/text");
+    await download(origin.url("/file"), { output: folder.file("local") });
+    assertEquals(Deno.statSync(folder.file("remote")).mtime, new Date(MODIFIED));
+    for (const name of ["local", "none"]) {
+      const { mtime } = Deno.statSync(folder.file(name));
+      assert(mtime!.getFullYear() > 2000, name);
+    }
+  },
+);

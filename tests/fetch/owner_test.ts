@@ -74,7 +74,7 @@ Deno.test("fetch.ts: of some runs at once one has the file, and the others say s
   await using origin = serving();
   leavePart(folder, origin);
   const args = ["-C", "-o", "f", origin.url()];
-  const all = await Promise.all(Array.from({ length: rounds(16) }, () => runFetch(folder, args)));
+  const all = await Promise.all(Array.from({ length: rounds(12) }, () => runFetch(folder, args)));
   for (const { code, stderr } of all) {
     if (code !== EXIT.ok) assertMatch(stderr, /^fetch: cannot write f\.part(\.json)?: /);
   }

@@ -18,18 +18,20 @@ for (const { how, partial, written, permissions, says } of WAYS) {
   Deno.test(`fetch.ts ${how} cannot write to a folder`, async () => {
     await using folder = new Folder();
     await using origin = new Origin((asked) => serveResource(asked, { body: BODY }));
-    Deno.mkdirSync(folder.file("f"));
-    for (const name of ["f", "f/"]) {
-      const args = ["-o", name, origin.url()];
-      const { code, stderr } = await runFetch(folder, args, { permissions });
-      assertEquals(code, EXIT.write, stderr);
-      assertMatch(stderr, /^fetch: cannot write f\/?: .*folder|directory/i);
-    }
+    for (const name of ["f", "g"]) Deno.mkdirSync(folder.file(name));
+    const args = ["f", "g/"].flatMap((name) => ["-o", name, origin.url()]);
+    const { code, stderr } = await runFetch(folder, args, { permissions });
+    assertEquals(code, EXIT.write, stderr);
+    const [first, second, end] = stderr.split("\n");
+    assertMatch(first!, /^fetch: cannot write f: .*(folder|directory)/i);
+    assertMatch(second!, /^fetch: cannot write g\/: .*(folder|directory)/i);
+    assertEquals(end, "");
     if (partial) {
       const pending = download(origin.url(), { output: folder.file("f"), resume: true });
       assertMatch((await rejectsWith(EXIT.write, pending)).message, /folder|directory/i);
     }
-    assertEquals([folder.names, [...Deno.readDirSync(folder.file("f"))]], [["f"], []]);
+    assertEquals(folder.names, ["f", "g"]);
+    for (const name of folder.names) assertEquals([...Deno.readDirSync(folder.file(name))], []);
   });
 
   Deno.test(`fetch.ts ${how} cannot write below what is no folder`, async () => {

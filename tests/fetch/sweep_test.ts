@@ -16,7 +16,7 @@ import { SEED } from "../support/fuzz.ts";
 import { rounds } from "../support/thorough.ts";
 
 /** How many trials there are in one process, and how many with processes that are ended. */
-const TRIALS = Number(Deno.env.get("SWEEP_TRIALS") ?? rounds(400));
+const TRIALS = Number(Deno.env.get("SWEEP_TRIALS") ?? rounds(240));
 
 /** What another program may have left. */
 const JUNK = noise(200, 99);

@@ -100,44 +100,36 @@ class Pausing extends Origin {
 }
 
 // protocol/progress_test.ts has the line itself, in any width
-for (const columns of [80, 40]) {
-  testPeer(`fetch.ts shows how far it is, in ${columns} columns`, ["python3"], async () => {
-    await using folder = new Folder();
-    await using origin = new Pausing(500_000);
-    await using running = terminal(folder, columns, ["-o", "f", origin.url()]);
-    await running.heard("stdout", /50% +\d+\.\d [KM]iB\/s/);
-    assertEquals(screen(running.stdout, columns).length, 3, "the line wraps");
-    origin.goOn();
-    const [code, ...lines] = await ended(running, columns);
-    assertEquals(code, EXIT.ok);
-    assertEquals(lines.slice(0, 2), ["HTTP/1.1 200 OK", "Content-Length: 1000000"]);
-    assertMatch(lines[2]!, /^saved f \(1,000,000 bytes in \d+\.\d\d s\)$/);
-    assertEquals(lines.slice(3), [""]);
-    const bar = columns === 80 ? /^f \[=+ +\] / : /^f /;
-    for (const frame of frames(running)) {
-      assertMatch(frame, bar);
-      assertMatch(frame, / \d+% +\d+(\.\d)? ([KMG]i)?B\/s( +[\d:]+)?$/);
-      assert(frame.length < columns, frame);
-    }
-  });
+testPeer("fetch.ts shows how far it is, in 80 columns", ["python3"], async () => {
+  await using folder = new Folder();
+  await using origin = new Pausing(500_000);
+  await using running = terminal(folder, 80, ["-o", "f", origin.url()]);
+  await running.heard("stdout", /50% +\d+\.\d [KM]iB\/s/);
+  assertEquals(screen(running.stdout, 80).length, 3, "the line wraps");
+  origin.goOn();
+  const [code, ...lines] = await ended(running, 80);
+  assertEquals(code, EXIT.ok);
+  assertEquals(lines.slice(0, 2), ["HTTP/1.1 200 OK", "Content-Length: 1000000"]);
+  assertMatch(lines[2]!, /^saved f \(1,000,000 bytes in \d+\.\d\d s\)$/);
+  assertEquals(lines.slice(3), [""]);
+  for (const frame of frames(running)) {
+    assertMatch(frame, /^f \[=+ +\] +\d+% +\d+(\.\d)? ([KMG]i)?B\/s( +[\d:]+)?$/);
+    assert(frame.length < 80, frame);
+  }
+});
 
-  testPeer(
-    `fetch.ts shows a name of wide letters, in ${columns} columns`,
-    ["python3"],
-    async () => {
-      await using folder = new Folder();
-      await using origin = new Pausing(500_000);
-      const name = "你好世界".repeat(10);
-      await using running = terminal(folder, columns, [origin.url(`/${name}`)]);
-      await running.heard("stdout", /50% +\d+\.\d [KM]iB\/s/);
-      assertEquals(screen(running.stdout, columns).length, 3, "the line wraps");
-      origin.goOn();
-      const [code] = await ended(running, columns);
-      assertEquals([code, folder.names], [EXIT.ok, [name]]);
-      assert(frames(running).every((frame) => /^你好.*…/.test(frame) && width(frame) < columns));
-    },
-  );
-}
+testPeer("fetch.ts shows a name of wide letters, in 40 columns", ["python3"], async () => {
+  await using folder = new Folder();
+  await using origin = new Pausing(500_000);
+  const name = "你好世界".repeat(10);
+  await using running = terminal(folder, 40, [origin.url(`/${name}`)]);
+  await running.heard("stdout", /50% +\d+\.\d [KM]iB\/s/);
+  assertEquals(screen(running.stdout, 40).length, 3, "the line wraps");
+  origin.goOn();
+  const [code] = await ended(running, 40);
+  assertEquals([code, folder.names], [EXIT.ok, [name]]);
+  assert(frames(running).every((frame) => /^你好.*…/.test(frame) && width(frame) < 40));
+});
 
 testPeer("fetch.ts shows how much came of who knows what, and nothing of what is done", [
   "python3",

@@ -182,7 +182,7 @@ Deno.test("ResponseReader takes EOF for the end where EOF frames the body, but n
   }
 });
 
-const MUTATED_REPLIES = rounds(20_000);
+const MUTATED_REPLIES = rounds(10_000);
 
 /** Numbers from 0 to `below - 1` that the seed decides: mulberry32. */
 function random(seed: number): (below: number) => number {
