@@ -29,13 +29,13 @@ testOption("--header", "adds, replaces, empties and removes header lines", async
 });
 
 testOption("--head", "prints the head and writes no file", async (run) => {
-  const { code, stdout, stderr, asked, folder } = await run("-I", "/text", "/404");
+  const { code, stdout, stderr, asked, folder } = await run("-I", "/text", "/400");
   assertEquals([code, folder.names], [EXIT.status, []]);
-  assertMatch(stderr, /^fetch: \S+\/404 answered 404 Whatever\b.*\n$/);
+  assertMatch(stderr, /^fetch: \S+\/400 answered 400 Whatever\b.*\n$/);
   assertEquals(asked[0]!.headers.get("user-agent"), `tcp-trio/${VERSION}`);
   const found = "HTTP/1.1 200 OK\nContent-Length: 4\nContent-Type: text/plain\n";
   assertEquals(stdout.slice(0, found.length), found);
-  assertMatch(stdout.slice(found.length), /^\n?HTTP\/1\.1 404 Whatever\n/);
+  assertMatch(stdout.slice(found.length), /^\n?HTTP\/1\.1 400 Whatever\n/);
   assertEquals(asked.map(({ method }) => method), ["HEAD", "HEAD"]);
 });
 

@@ -199,6 +199,17 @@ Deno.test({
   },
 });
 
+Deno.test("fetch.ts without read access leaves nothing of a version that was replaced", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin((_, count) => {
+    const [head, body] = response("200 OK", count === 1 ? BODY : "", [`ETag: "${count}"`]);
+    return [head, body.subarray(0, 100)];
+  });
+  const args = ["-o", "f", origin.url()], permissions = [...MODES.FILE];
+  const { code, stderr } = await runFetch(folder, args, { permissions });
+  assertEquals([code, folder.text("f")], [EXIT.ok, ""], stderr);
+});
+
 Deno.test("fetch.ts -C with a partial FILE.part asks for the rest and checks the whole", async () => {
   await using folder = new Folder();
   await using origin = new Origin((asked) =>

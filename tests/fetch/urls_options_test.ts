@@ -235,6 +235,7 @@ testOption("--parallel", "mixes nothing on stdout", async (run) => {
   const outputs = ["-o", "-", "-o/dev/stdout"];
   assertUsage(await run("-j2", ...outputs, "/text", "/200"), /--parallel would mix/);
   assertEquals((await run(...outputs, "/text", "/200")).stdout, "textbody of 200");
+  assertEquals((await run("-j2", "-q", "-o-", "-ob", "/text", "/200")).stdout, "text");
 });
 
 testOption("--parallel", "ends all on a signal", async (_run, folder) => {
