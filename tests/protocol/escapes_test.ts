@@ -107,6 +107,7 @@ Deno.test("quoteDifference leaves nothing beyond ASCII where two characters look
     ["–", "−", '"\\xe2\\x80\\x93"', '"\\xe2\\x88\\x92"'], // a dash and a minus
     ["Hello, 小红!", "Hello, 小明!", '"Hello, 小红!"', '"Hello, 小明!"'],
     ["👍", "👎", '"👍"', '"👎"'],
+    ["小!", "小?", '"小!"', '"小?"'],
   ] as const;
   for (const [one, other, ...shown] of cases) {
     assertEquals(quoteDifference(encode(one), encode(other)), shown);

@@ -28,6 +28,7 @@ Deno.test("progressText shows how much came where nobody knows of how much", () 
     progressText("f", { bytes: 1536, resumed: 0 }, 1, 80, width),
     "f 1.5 KiB   1.5 KiB/s",
   );
+  assertMatch(progressText("f", { bytes: 2 ** 51, resumed: 0 }, 1, 80, width), /^f 2048\.0 TiB /);
 });
 
 Deno.test("progressText says nothing of a time left that nobody waits for", () => {
