@@ -97,17 +97,17 @@ Deno.test("what the tutorial says of tasks and threads is what benchmarks.md has
   };
   const [task, thread] = ["server.ts", "tutorial's threads"] as const;
   const idle = (program: string) => Math.round(figure("5,000 idle connections", program));
-  const [ratio, other] = ["64", "1,000"].map((connections) => {
+  const ratios = ["64", "1,000"].map((connections) => {
     const heading = `Greetings a second, ${connections} connections`;
-    return Math.round(figure(heading, task) / figure(heading, thread));
+    return figure(heading, task) / figure(heading, thread);
   });
-  assertEquals(ratio, other);
+  const ratio = Math.floor(Math.min(...ratios));
   const [english, chinese] = await Promise.all(PAGES.map((it) => Deno.readTextFile(ROOT + it)));
   for (const text of [english!, chinese!]) {
     assertMatch(text, new RegExp(`\\b${idle(task)} KiB[^;；]*\\b${idle(thread)} KiB`));
   }
-  assertMatch(english!, new RegExp(`answer ${ratio} times as many`));
-  assertMatch(chinese!, new RegExp(`线程的 ${ratio} 倍`));
+  assertMatch(english!, new RegExp(`answer at\\s+least ${ratio} times as many`));
+  assertMatch(chinese!, new RegExp(`至少是线程的 ${ratio} 倍`));
 });
 
 Deno.test("the Chinese pages have one line a paragraph: browsers show a line's end as a blank", async () => {
