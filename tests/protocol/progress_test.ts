@@ -19,6 +19,8 @@ Deno.test("progressText shows share, speed and time left, and a bar where there 
   const text = progressText("f", some, 2, 50, width);
   assertEquals(text, "f [===============      ]  75%   1.0 MiB/s    0:01");
   assertEquals(progressText("f", some, 2, 30, width), "f  75%   1.0 MiB/s    0:01");
+  const long = progressText("n".repeat(60), some, 2, 50, width);
+  assertEquals(long, "nnnnnnnnnnn… [=======   ]  75%   1.0 MiB/s    0:01");
   const nearly = { bytes: 999, resumed: 0, total: 1000 };
   assertMatch(progressText("f", nearly, 1, 50, width), / 99% /);
 });
