@@ -80,7 +80,7 @@ function sayLeftOut(skipped: Case[]) {
 }
 
 if (import.meta.main) {
-  if (!Deno.args.length) console.log("All tests: a minute and a quarter on two cores.");
+  if (!Deno.args.length) console.log("All tests: a minute to a minute and a half on two cores.");
   const { code, cases } = await runTests(Deno.args.length ? Deno.args : allTests());
   const [passed = [], failed = [], skipped = []] = ["passed", "failed", "skipped"]
     .map((result) => cases.filter((one) => one.result === result));
