@@ -1568,7 +1568,7 @@ async function pour(
     const buffer = buffers[turn]!;
     let filled = 0;
     try {
-      while (filled < size && (filled === 0 || waits(filled))) {
+      while (filled < buffer.length && (filled === 0 || waits(filled))) {
         n = await from.read(buffer.subarray(filled, filled + meter.most));
         if (n === null) break;
         const kept = meter.count(n);
@@ -1679,7 +1679,7 @@ class PieceFetch {
       this.#noted = performance.now();
       output.noteSpans(this.#pieces);
     };
-    const size = Math.min(BUFFER_SIZE, SHARED_BUFFER_SIZE / connections);
+    const size = Math.min(BUFFER_SIZE, Math.floor(SHARED_BUFFER_SIZE / connections));
     await pour({ read }, { write, worthWriting: WRITE_SIZE }, meter, signal, size);
   }
 

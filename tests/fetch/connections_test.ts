@@ -14,6 +14,7 @@ import { isSame, noise } from "../support/bytes.ts";
 import { hurry } from "../support/fetch.ts";
 import { Folder } from "../support/folder.ts";
 import { type Answer, type Asked, cutAt, HOLD, Origin } from "../support/origin.ts";
+import { pause } from "../support/process.ts";
 import { diskFull, writing } from "../support/replaced.ts";
 import { redirect, response } from "../support/replies.ts";
 import { soon } from "../support/servers.ts";
@@ -124,6 +125,26 @@ Deno.test("download over several connections that all fail notes all that came",
   const options = { output: folder.file("f"), connections: 2, retry: 0, progress };
   await rejectsWith(EXIT.partial, download(origin.url(), options));
   assertEquals([noted(folder), progress.bytes], [800_000, 800_000]);
+});
+
+/** No limit, for reads that each have room for something. */
+class RoomyReads extends RateLimit {
+  override take(bytes: number, now: number): number {
+    assert(bytes > 0, "a read without room gives nothing, for ever");
+    return super.take(bytes, now);
+  }
+}
+
+Deno.test("download over seven connections waits for a slow disk when its buffers are full", async () => {
+  await using folder = new Folder();
+  await using origin = new Origin(serveFile);
+  using _ = writing(async (write, p) => {
+    await pause(100);
+    return await write(p);
+  });
+  const limitRate = new RoomyReads(Infinity);
+  await download(origin.url(), { output: folder.file("f"), connections: 7, limitRate, retry: 0 });
+  assert(isSame(folder.bytes("f"), FILE));
 });
 
 Deno.test("download over several connections notes no byte that the disk did not take", async () => {
