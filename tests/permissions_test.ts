@@ -210,8 +210,11 @@ const HINTED: {
 }[] = [
   {
     args: [
-      ...[["-o", "f"], ["-o", NAME], ["-H", `X: ${"y".repeat(3000)}`, "-o", "/dev/null"]],
-      ...[["-o", "-"], ["-o", "-"]],
+      ["-o", "f"],
+      ["-o", NAME],
+      ["-H", `X: ${"y".repeat(3000)}`, "-o", "/dev/null"],
+      ["-o", "-"],
+      ["-o", "-"],
     ],
     read: `f,f.part,f.part.json,${NAME},${NAME}.part,${NAME}.part.json`,
     write: `f,f.part,f.part.json,${NAME},${NAME}.part,${NAME}.part.json,/dev/null`,
