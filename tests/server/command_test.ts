@@ -251,10 +251,10 @@ Deno.test("server.ts needs to be allowed no more than the address it listens on"
 });
 
 Deno.test("server.ts --help has lines for a screen, and --version is a version", async () => {
-  const [help, version] = await Promise.all(
-    ["--help 9999", "--version 9999"].map((args) => runScript("server.ts", args.split(" "))),
+  const [help, h, version] = await Promise.all(
+    ["--help", "-h 9999", "--version 9999"].map((args) => runScript("server.ts", args.split(" "))),
   );
-  assertEquals([help!.code, help!.stderr], [0, ""]);
+  assertEquals([help!.code, help!.stderr, help!.stdout], [0, "", h!.stdout]);
   const lines = help!.stdout.trimEnd().split("\n");
   assert(lines.every((line) => line.length < 80), help!.stdout);
   for (const option of help!.stdout.matchAll(/--[a-z-]+/g)) assert(!option[0].endsWith("-"));
